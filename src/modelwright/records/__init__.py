@@ -1,0 +1,28 @@
+"""Immutable values that the ledger, the optimizers and the engine pass to one another."""
+
+from modelwright.records.history import History
+from modelwright.records.proposal import Exhausted, Proposal, Ticket, Wait
+from modelwright.records.states import FailureKind, StudyState, TrialState
+from modelwright.records.study import Component, Objective, SearchSettings, StudySpec
+from modelwright.records.trial import Artifact, Failure, Outcome, Provenance, Report, Trial
+
+__all__ = [
+    "Artifact",
+    "Component",
+    "Exhausted",
+    "Failure",
+    "FailureKind",
+    "History",
+    "Objective",
+    "Outcome",
+    "Proposal",
+    "Provenance",
+    "Report",
+    "SearchSettings",
+    "StudySpec",
+    "StudyState",
+    "Ticket",
+    "Trial",
+    "TrialState",
+    "Wait",
+]

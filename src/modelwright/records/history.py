@@ -1,0 +1,184 @@
+"""What an optimizer or a scheduler may know: a columnar view of a study's trials, extended in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.records.states import TrialState
+from modelwright.records.study import Objective
+from modelwright.records.trial import Report, Trial
+
+if TYPE_CHECKING:
+    from modelwright.space import Space
+
+__all__ = ["History"]
+
+
+class History:
+    """Finished trials in a fixed order, pending ones, and reports.
+
+    The order of the finished rows is part of what a study is: two processes that know of the same results
+    hold them in the same order. Rows are only ever appended, so a cache that was built for the first n rows
+    stays good.
+
+    Parameters
+    ----------
+    space : Space
+        The space that configurations are read and encoded with.
+    objectives : sequence of Objective
+        Their directions turn values into losses.
+
+    Attributes
+    ----------
+    configs : list of dict
+        Configuration of each finished trial, real values.
+    trials : list of Trial
+        The finished trials themselves.
+    pending : list of dict
+        Configurations that are proposed but not finished, by trial number.
+    pending_numbers : list of int
+        Their trial numbers.
+    """
+
+    def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.trials: list[Trial] = []
+        self.configs: list[dict[str, Any]] = []
+        self.pending: list[dict[str, Any]] = []
+        self.pending_numbers: list[int] = []
+        self._row_of: dict[int, int] = {}
+        self._reports: dict[int, dict[tuple[int | None, float], Mapping[str, float]]] = {}
+        self._signs = np.array([objective.sign for objective in self.objectives])
+        self._x = _Columns(len(space))
+        self._losses = _Columns(len(self.objectives))
+
+    # filling -----------------------------------------------------------------------------------------
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Append finished trials, in the given order; those that are there already are passed over."""
+        for trial in trials:
+            if trial.number in self._row_of or trial.params is None:
+                continue
+            self._row_of[trial.number] = len(self.trials)
+            self.trials.append(trial)
+            self.configs.append(self.space.load(trial.params))
+
+    def set_pending(self, pending: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Replace the pending configurations; `pending` holds (number, configuration in JSON form)."""
+        ordered = sorted(pending, key=lambda item: item[0])
+        self.pending_numbers = [number for number, _ in ordered]
+        self.pending = [self.space.load(params) for _, params in ordered]
+
+    def add_reports(self, reports: Iterable[tuple[int, Report]]) -> None:
+        """Take in reports; a later one for the same trial, fold and step replaces the earlier."""
+        for number, report in reports:
+            self._reports.setdefault(number, {})[(report.fold, report.step)] = report.values
+
+    def respace(self, space: Space) -> History:
+        """Return the same rows under another version of the space."""
+        other = History(space, self.objectives)
+        other._reports = self._reports
+        other.add(self.trials)
+        other.pending_numbers = list(self.pending_numbers)
+        other.pending = list(self.pending)
+        return other
+
+    # reading -----------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def row(self, number: int) -> int | None:
+        """Return the row of a finished trial, None while it is not finished."""
+        return self._row_of.get(number)
+
+    @property
+    def X(self) -> NDArray[np.float64]:
+        """Finished configurations in the unit cube, shape (n, d); NaN where a parameter is inactive."""
+        have = len(self._x)
+        if have < len(self.configs):
+            self._x.extend(self.space.encode(self.configs[have:]))
+        return self._x.view
+
+    @property
+    def pending_X(self) -> NDArray[np.float64]:
+        """Pending configurations in the unit cube, shape (p, d)."""
+        return self.space.encode(self.pending)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Values with the sign that makes smaller better, shape (n, m); NaN where there is none."""
+        have = len(self._losses)
+        if have < len(self.trials):
+            m = len(self.objectives)
+            rows = [
+                trial.values if len(trial.values) == m else (np.nan,) * m for trial in self.trials[have:]
+            ]
+            self._losses.extend(np.asarray(rows, dtype=float).reshape(-1, m) * self._signs)
+        return self._losses.view
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which rows ended with values of full worth, shape (n,)."""
+        return np.fromiter((t.state is TrialState.COMPLETE for t in self.trials), bool, len(self.trials))
+
+    @property
+    def teaches(self) -> NDArray[np.bool_]:
+        """Which rows say something about their configuration: all but lost and killed ones, shape (n,)."""
+        return np.fromiter(
+            (t.failure is None or t.failure.kind.teaches for t in self.trials), bool, len(self.trials)
+        )
+
+    def reports(self, number: int, name: str | None = None) -> list[tuple[float, float]]:
+        """Return (step, loss) of one trial by step, folds averaged.
+
+        Parameters
+        ----------
+        number : int
+            The trial.
+        name : str, optional
+            Which reported value; the first objective's by default. A value that is no objective's keeps its
+            sign.
+        """
+        wanted = name if name is not None else self.objectives[0].name
+        signs = {objective.name: objective.sign for objective in self.objectives}
+        by_step: dict[float, list[float]] = {}
+        for (_, step), values in self._reports.get(number, {}).items():
+            if wanted in values:
+                by_step.setdefault(step, []).append(values[wanted] * signs.get(wanted, 1.0))
+        return [(step, sum(values) / len(values)) for step, values in sorted(by_step.items())]
+
+    def reported(self) -> list[int]:
+        """Return the numbers of all trials with reports, ascending."""
+        return sorted(self._reports)
+
+
+class _Columns:
+    """Rows of floats in a buffer that doubles, so that appending costs the same at any length."""
+
+    def __init__(self, width: int) -> None:
+        self._buffer = np.empty((16, width))
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def extend(self, rows: NDArray[np.float64]) -> None:
+        need = self._length + len(rows)
+        if need > len(self._buffer):
+            grown = np.empty((max(need, 2 * len(self._buffer)), self._buffer.shape[1]))
+            grown[: self._length] = self._buffer[: self._length]
+            self._buffer = grown
+        self._buffer[self._length : need] = rows
+        self._length = need
+
+    @property
+    def view(self) -> NDArray[np.float64]:
+        view = self._buffer[: self._length]
+        view.flags.writeable = False
+        return view
