@@ -9,7 +9,7 @@ cache: built anew from the same history, it gives the same proposals to the last
     history.set_pending([(0, params)])              trial 0 runs; the next ask sees it as pending
     optimizer.ask(history, [Ticket(1, rng_1)])      -> [Proposal(...)], not the configuration of trial 0
     history.add([trial_0]); ...                     results come in, in the ledger's order
-    optimizer.ask(history, [Ticket(k, rng_k)])      -> Exhausted("all 96 tried") on a finite space that is used up
+    optimizer.ask(history, [Ticket(k, rng_k)])      -> Exhausted("all 96 tried") on a used-up finite space
                                                        Wait(...) while the last of them still run
 
 For each optimizer, each proposal lies in bounds, meets conditions and constraints, and leaves inactive
@@ -65,7 +65,5 @@ class Optimizer(Protocol):
 
     abilities: Abilities
 
-    def ask(
-        self, history: History, tickets: Sequence[Ticket]
-    ) -> list[Proposal] | Wait | Exhausted:
+    def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket, fewer where the space runs out, or why there is none."""

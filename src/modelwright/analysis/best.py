@@ -1,0 +1,28 @@
+"""The best trials: by one objective, or those that no other trial beats in all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelwright.numerics.pareto import nondominated
+from modelwright.records import Objective, Trial, TrialState
+
+__all__ = ["best_trial", "pareto_trials"]
+
+
+def best_trial(trials: Sequence[Trial], objective: Objective) -> Trial | None:
+    """Return the complete trial with the best value, the first of equals; None without any."""
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    return min(complete, key=lambda t: (t.values[0] * objective.sign, t.number), default=None)
+
+
+def pareto_trials(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
+    """Return the complete trials on the Pareto front, by number."""
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    if not complete:
+        return []
+    signs = np.array([objective.sign for objective in objectives])
+    front = nondominated(np.array([trial.values for trial in complete]) * signs)
+    return [trial for trial, on_front in zip(complete, front, strict=True) if on_front]

@@ -1,0 +1,8 @@
+"""What can be searched: parameters, conditions and constraints, and nothing else's behaviour."""
+
+from modelwright.space.choices import Bool, Categorical, Constant, Ordinal
+from modelwright.space.numbers import Float, Int
+from modelwright.space.parameters import Parameter
+from modelwright.space.space import Space
+
+__all__ = ["Bool", "Categorical", "Constant", "Float", "Int", "Ordinal", "Parameter", "Space"]

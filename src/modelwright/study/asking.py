@@ -1,0 +1,178 @@
+"""Ask and tell: trials that somebody else evaluates."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelwright._base.seeds import generator, seed_for
+from modelwright.errors import StudyStateError
+from modelwright.execution.base import Resources
+from modelwright.records import (
+    Exhausted,
+    Failure,
+    FailureKind,
+    Outcome,
+    Report,
+    StudyState,
+    Ticket,
+    TrialState,
+    Wait,
+)
+from modelwright.storage.base import Claim, Finish, NoClaim, Storage
+from modelwright.study.leases import LeaseKeeper
+from modelwright.study.outcomes import read_values
+from modelwright.study.proposing import Proposer
+from modelwright.study.trial import RunningTrial
+from modelwright.study.view import LedgerView
+from modelwright.study.worker import this_worker
+
+__all__ = ["AskedTrials"]
+
+_WHY_NONE = {
+    "spent": "the budget of {budget} trials is used up. Raise it with run(more=...).",
+    "busy": "the budget of {budget} trials is used up, and the last ones still run elsewhere.",
+    "closed": "nothing is left to try: {closed}.",
+    "paused": "the study is paused.",
+    "complete": "the study is complete.",
+}
+
+
+@dataclass(slots=True)
+class _Asked:
+    claim: Claim
+    started: float
+    folder: None = None
+    resources: Resources = Resources()
+    attrs: dict[str, Any] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+
+
+class AskedTrials:
+    """The trials of a study that were asked for and not told yet; their leases are kept alive here."""
+
+    def __init__(self, storage: Storage, view: LedgerView, proposer: Proposer) -> None:
+        self._storage = storage
+        self._view = view
+        self._proposer = proposer
+        self._open: dict[int, _Asked] = {}
+        self._worker_id = ""
+        self._leases: LeaseKeeper | None = None
+
+    def ask(self) -> RunningTrial:
+        """Claim the next trial, with a configuration."""
+        claim = self._claim()
+        spec = self._view.record.spec
+        if claim.params is None:
+            params = self._proposal(claim)
+        else:
+            self._view.refresh()
+            params = self._view.space.load(claim.params)
+        asked = self._open[claim.number] = _Asked(claim, time.monotonic())
+        assert self._leases is not None
+        self._leases.add(claim)
+        argument = {
+            "number": claim.number,
+            "params": params,
+            "seed": seed_for(spec.seed, claim.number, "trial"),
+            "attempt": claim.attempts,
+            "fidelity": claim.fidelity,
+            "objectives": [objective.name for objective in spec.objectives],
+        }
+        return RunningTrial(_Line(self, asked), argument)
+
+    def tell(self, number: int, values: Any, state: TrialState) -> None:
+        """Finish a trial that was asked for."""
+        asked = self._open.get(number)
+        if asked is None:
+            raise StudyStateError(
+                f"trial {number} was not asked for by this study object, or is told already.",
+                hint=f"Open ones: {sorted(self._open) or 'none'}.",
+            )
+        result: tuple[float, ...] = ()
+        failure: Failure | None = None
+        if state is TrialState.FAILED:
+            failure = Failure(FailureKind.ERROR, "told as failed", "E_TOLD")
+        elif values is not None or state is TrialState.COMPLETE:
+            read = read_values(values, self._view.record.spec.objectives)
+            if isinstance(read, Failure):
+                failure, state = read, TrialState.FAILED
+            else:
+                result = read
+        outcome = Outcome(
+            state, result, failure, user_attrs=asked.attrs, duration_s=time.monotonic() - asked.started
+        )
+        if asked.reports:
+            self._storage.report(asked.claim, asked.reports)
+        answer = self._storage.finish(asked.claim, outcome, asked.claim.claim_id)
+        del self._open[number]
+        assert self._leases is not None
+        self._leases.remove(number)
+        if answer is Finish.STALE:
+            raise StudyStateError(f"trial {number} has passed to another worker; this result is not counted.")
+
+    def close(self) -> None:
+        """Give back what was not told."""
+        if self._leases is not None:
+            self._leases.close()
+        for number in sorted(self._open, reverse=True):
+            self._storage.release(self._open.pop(number).claim, "closed")
+
+    def _claim(self) -> Claim:
+        record = self._view.record
+        if self._leases is None:
+            worker = this_worker()
+            self._storage.register_worker(worker)
+            self._worker_id = worker.id
+            self._leases = LeaseKeeper(self._storage, record.spec.lease_s, lambda: None)
+            if record.spec.reproducible:
+                self._storage.set_window(record.id, 1)
+            if record.state is StudyState.PENDING:
+                self._storage.set_state(record.id, StudyState.RUNNING)
+        answer = self._storage.claim(record.id, self._worker_id, uuid.uuid4().hex, record.spec.lease_s)
+        if isinstance(answer, NoClaim):
+            self._view.refresh()
+            record = self._view.record
+            why = _WHY_NONE[answer.reason].format(budget=record.budget_trials, closed=record.closed)
+            raise StudyStateError(f"there is no trial to ask for: {why}")
+        return answer
+
+    def _proposal(self, claim: Claim) -> dict[str, Any]:
+        rng = generator(self._view.record.spec.seed, claim.number)
+        answer = self._proposer.ask(Ticket(claim.number, rng))
+        if isinstance(answer, (Wait, Exhausted)):
+            self._storage.release(claim, answer.reason, close=isinstance(answer, Exhausted))
+            raise StudyStateError(f"there is no trial to ask for: {answer.reason}.")
+        return self._proposer.write(claim, answer)
+
+
+@dataclass(slots=True)
+class _Line:
+    """The channel of an asked trial: its handle lives in this very process."""
+
+    trials: AskedTrials
+    asked: _Asked
+
+    @property
+    def folder(self) -> None:
+        return None
+
+    @property
+    def resources(self) -> Resources:
+        return self.asked.resources
+
+    def send(self, kind: str, payload: Any) -> None:
+        if kind == "report":
+            self.asked.reports.append(Report(payload["step"], payload["values"], payload["fold"]))
+        elif kind == "attr":
+            self.asked.attrs.update(payload)
+
+    def ask(self, kind: str, payload: Any) -> Any:
+        if kind == "parameter":
+            return {"value": self.trials._proposer.suggest(self.asked.claim, **payload)}
+        return False
+
+    def receive(self) -> list[tuple[str, Any]]:
+        return []

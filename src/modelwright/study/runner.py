@@ -1,0 +1,411 @@
+"""Carries out what the engine decides: asks the ledger, the optimizer and the executor."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright._base.seeds import generator, seed_for
+from modelwright.errors import ModelwrightError, StaleClaimError
+from modelwright.execution.base import End, Ended, EndKind, Executor, Job, Limits, Started, Task
+from modelwright.records import (
+    Exhausted,
+    FailureKind,
+    Outcome,
+    Report,
+    StudyState,
+    Ticket,
+    Wait,
+)
+from modelwright.schedulers import Decision, Scheduler, TrialView
+from modelwright.storage.base import Claim, Finish, NoClaim, WorkerInfo
+from modelwright.study import engine as e
+from modelwright.study.callbacks import Callback
+from modelwright.study.leases import LeaseKeeper
+from modelwright.study.outcomes import outcome_of
+from modelwright.study.proposing import Proposer
+from modelwright.study.signals import Interrupts
+from modelwright.study.trial import ObjectiveCall
+from modelwright.study.worker import forfeit_dead_workers
+
+if TYPE_CHECKING:
+    from modelwright.study.study import Study
+
+__all__ = ["Runner"]
+
+_TICK_S = 0.2  # how often the engine is asked while nothing happens
+_WAIT_TICK_S = 0.02  # while a proposal waits for results of others
+_REPORT_PAUSE_S = 0.25  # reports are written in batches, at most this late
+_REAP_S = 5.0  # how often dead workers of this machine are looked for while others hold the last trials
+
+
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """A claimed trial of this run."""
+
+    claim: Claim
+    params: dict[str, Any] | None = None  # real values, once proposed
+    job: Job | None = None
+    end: End | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+    unwritten: list[Report] = field(default_factory=list)
+    unwritten_since: float = 0.0
+    pruned: bool = False
+
+
+class Runner:
+    """One run of a study by this process.
+
+    Parameters
+    ----------
+    study : Study
+        Its storage, ledger view and proposer are used.
+    call : ObjectiveCall
+        The task function of the trials.
+    executor : Executor
+        Where trials run; the caller closes it.
+    engine : Engine
+        Decides.
+    limits : Limits
+        Of each trial.
+    worker : WorkerInfo
+        Who this is to the ledger.
+    scheduler : Scheduler, optional
+        Who stops trials early.
+    catch : tuple of exception types
+        An exception of another type ends the run, after its trial has been recorded as failed.
+    callbacks : sequence of Callback
+        Called in order.
+    folder : Path, optional
+        Where each attempt gets a folder of its own.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        call: ObjectiveCall,
+        executor: Executor,
+        engine: e.Engine,
+        *,
+        limits: Limits,
+        worker: WorkerInfo,
+        scheduler: Scheduler | None,
+        catch: tuple[type[BaseException], ...],
+        callbacks: Sequence[Callback],
+        folder: Path | None,
+    ) -> None:
+        self.study = study
+        self.executor = executor
+        self._call = call
+        self._engine = engine
+        self._limits = limits
+        self._worker = worker
+        self._scheduler = scheduler
+        self._catch = tuple(f"{t.__module__}.{t.__qualname__}" for t in catch)
+        self._callbacks = list(callbacks)
+        self._folder = folder
+        self._storage = study._storage
+        self._view = study._view
+        self._proposer: Proposer = study._proposer
+        self._study_id = study._view.record.id
+        self._lease_s = study._view.record.spec.lease_s
+        self._attempts: dict[int, _Attempt] = {}
+        self._leases = LeaseKeeper(self._storage, self._lease_s, executor.wake)
+        self._interrupts = Interrupts(executor)
+        self._next_reap_s = 0.0
+        self._ended: e.EndRun | None = None
+        self._uncaught: str | None = None
+
+    # for callbacks -----------------------------------------------------------------------------------
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the run's deadline; None without one."""
+        if self._engine.deadline_s is None:
+            return None
+        return max(0.0, self._engine.deadline_s - time.monotonic())
+
+    @property
+    def in_flight(self) -> int:
+        """How many trials this run holds at the moment."""
+        return self._engine.in_flight
+
+    @property
+    def worker_id(self) -> str:
+        """Who this run is to the ledger."""
+        return self._worker.id
+
+    def stop(self, reason: str = "stopped") -> None:
+        """Start no more trials, and end when the running ones are over."""
+        self._feed(e.StopRequested(reason))
+
+    def submit_helper(self, task: Task) -> Job:
+        """Run a task beside the trials, in a slot of the role "helper"; poll ``job.done``."""
+        return self.executor.submit(task)
+
+    def wait(self, job: Job, timeout_s: float) -> bool:
+        """Wait for a helper task; False when it has not ended after `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        while not job.done and (left := until - time.monotonic()) > 0:
+            self._pump(min(left, _TICK_S))
+        return job.done
+
+    # the loop ----------------------------------------------------------------------------------------
+
+    def run(self) -> str:
+        """Run until the engine ends it, and return why it ended.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The user pressed Ctrl-C; the ledger is clean: no trial of this run is left running.
+        ModelwrightError
+            An objective raised what `catch` does not name.
+        """
+        try:
+            with self._interrupts:
+                self._call_back("on_start")
+                while self._ended is None:
+                    self._feed(e.Tick(time.monotonic()))
+                    if self._ended is None:
+                        self._pump(self._pause_s())
+                        self._call_back("on_tick")
+                self._call_back("on_end", self._ended.reason)
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self._leases.close()
+        if self._ended.complete:
+            self._storage.set_state(self._study_id, StudyState.COMPLETE)
+        if self._uncaught is not None:
+            raise ModelwrightError(self._uncaught, code="E_OBJECTIVE")
+        if self._interrupts.signal is not None:
+            self._interrupts.raise_again()
+        return self._ended.reason
+
+    def _pause_s(self) -> float:
+        pause = _WAIT_TICK_S if self._engine.waiting else _TICK_S
+        remaining = self.remaining_s
+        return pause if remaining is None else max(0.0, min(pause, remaining))
+
+    def _pump(self, timeout_s: float) -> None:
+        """Let the executor work, and pass on what came of it."""
+        with self._interrupts.raising():
+            events = self.executor.events(timeout_s, self._answer)
+        now = time.monotonic()
+        for event in events:
+            number = event.job.attrs.get("number")
+            if number is None:
+                continue  # a helper task: whoever submitted it polls it
+            if isinstance(event, Started):
+                self._call_back("on_trial_start", number)
+            elif isinstance(event, Ended):
+                assert event.job.end is not None
+                self._attempts[number].end = event.job.end
+                self._feed(e.TaskEnded(number, event.job.end.kind is EndKind.CANCELLED))
+        lost, stop, states = self._leases.take()
+        for number in lost:
+            self._feed(e.ClaimLost(number))
+        for number in stop:
+            self._feed(e.StopAsked(number))
+        for state in states:
+            self._feed(e.StudyMoved(state))
+        for attempt in self._attempts.values():
+            if attempt.unwritten and now - attempt.unwritten_since > _REPORT_PAUSE_S:
+                self._write_reports(attempt)
+        if (hard := self._interrupts.take()) is not None:
+            self._feed(e.Interrupted(now, hard))
+
+    def _feed(self, event: e.Event) -> None:
+        events = deque([event])
+        while events:
+            for instruction in self._engine.handle(events.popleft()):
+                answer = self._perform(instruction)
+                if answer is not None:
+                    events.append(answer)
+
+    def _perform(self, instruction: e.Instruction) -> e.Event | None:
+        match instruction:
+            case e.ClaimTrial():
+                return self._claim()
+            case e.ProposeFor(number):
+                return self._propose(number)
+            case e.StartTrial(number):
+                self._start(number)
+            case e.CancelTrial(number, why):
+                job = self._attempts[number].job
+                assert job is not None
+                job.cancel(why)
+            case e.FinishTrial(number):
+                self._finish(number)
+            case e.ReleaseTrial(number, why, close):
+                self._storage.release(self._forget(number).claim, why, close=close)
+            case e.DropTrial(number):
+                self._forget(number)
+            case e.EndRun():
+                self._ended = instruction
+        return None
+
+    # instructions ------------------------------------------------------------------------------------
+
+    def _claim(self) -> e.Event:
+        answer = self._storage.claim(self._study_id, self._worker.id, uuid.uuid4().hex, self._lease_s)
+        now = time.monotonic()
+        if isinstance(answer, NoClaim):
+            if answer.reason == "busy" and now >= self._next_reap_s:
+                self._next_reap_s = now + _REAP_S
+                forfeit_dead_workers(self._storage, self._study_id, self._worker)
+            return e.NothingToClaim(answer, now)
+        self._attempts[answer.number] = _Attempt(answer)
+        self._leases.add(answer)
+        return e.Claimed(answer)
+
+    def _propose(self, number: int) -> e.Event:
+        attempt = self._attempts[number]
+        spec = self._view.record.spec
+        answer = self._proposer.ask(Ticket(number, generator(spec.seed, number)))
+        if isinstance(answer, Wait):
+            return e.ProposalWaits(number)
+        if isinstance(answer, Exhausted):
+            return e.SpaceExhausted(number, answer.reason)
+        try:
+            attempt.params = self._proposer.write(attempt.claim, answer)
+        except StaleClaimError:
+            return e.ClaimLost(number)
+        return e.Proposed(number)
+
+    def _start(self, number: int) -> None:
+        attempt = self._attempts[number]
+        claim, spec = attempt.claim, self._view.record.spec
+        if attempt.params is None:  # it had a configuration already
+            assert claim.params is not None
+            self._view.refresh()  # its space may be newer than ours
+            attempt.params = self._view.space.load(claim.params)
+        argument = {
+            "number": number,
+            "params": attempt.params,
+            "seed": seed_for(spec.seed, number, "trial"),
+            "attempt": claim.attempts,
+            "fidelity": claim.fidelity,
+            "objectives": [objective.name for objective in spec.objectives],
+        }
+        folder = None if self._folder is None else self._folder / "trials" / f"{number}-{claim.fence}"
+        task = Task(f"{number}-{claim.fence}", self._call, argument, folder, self._limits)
+        attempt.job = self.executor.submit(task)
+        attempt.job.attrs["number"] = number
+
+    def _finish(self, number: int) -> None:
+        attempt = self._attempts[number]
+        self._write_reports(attempt)
+        outcome = self._outcome(attempt)
+        self._forget(number)
+        answer = self._storage.finish(attempt.claim, outcome, attempt.claim.claim_id)
+        if answer is Finish.STALE:
+            return
+        if outcome.failure is not None and outcome.failure.kind is FailureKind.ERROR:
+            self._check_caught(number, attempt, outcome)
+        if self._callbacks:
+            self._view.refresh()
+            self._call_back("on_trial_end", self._view.trials[number])
+
+    def _outcome(self, attempt: _Attempt) -> Outcome:
+        end = attempt.end or End(EndKind.CANCELLED, detail="stopped before it started")
+        names = [objective.name for objective in self._view.record.spec.objectives]
+        last = attempt.reports[-1].values if attempt.reports else {}
+        folder = attempt.job.task.folder if attempt.job else None
+        return outcome_of(
+            end,
+            pruned=attempt.pruned,
+            last_values=tuple(last[name] for name in names) if all(n in last for n in names) else (),
+            user_attrs=attempt.attrs,
+            log_location="" if folder is None else str(folder),
+        )
+
+    def _check_caught(self, number: int, attempt: _Attempt, outcome: Outcome) -> None:
+        assert outcome.failure is not None
+        error = attempt.end.error if attempt.end else None
+        if error is None or set(self._catch) & set(error.types):
+            return
+        self._uncaught = (
+            f"trial {number} failed with {outcome.failure.message}, which `catch` does not name. "
+            f"The trial is recorded as failed.\n{outcome.failure.traceback}"
+        )
+        self._feed(e.StopRequested("an exception that is not caught"))
+
+    def _forget(self, number: int) -> _Attempt:
+        self._leases.remove(number)
+        return self._attempts.pop(number)
+
+    # what trials say ---------------------------------------------------------------------------------
+
+    def _answer(self, job: Job, kind: str, payload: Any) -> Any:
+        if "number" not in job.attrs:
+            return None
+        with self._interrupts.shielded():
+            attempt = self._attempts[job.attrs["number"]]
+            if kind == "report":
+                self._take_report(attempt, payload)
+            elif kind == "should_stop":
+                return self._should_stop(attempt)
+            elif kind == "attr":
+                attempt.attrs.update(payload)
+            elif kind == "parameter":
+                try:
+                    return {"value": self._proposer.suggest(attempt.claim, **payload)}
+                except ModelwrightError as error:
+                    return {"error": str(error)}
+        return None
+
+    def _take_report(self, attempt: _Attempt, payload: Any) -> None:
+        report = Report(payload["step"], payload["values"], payload["fold"])
+        attempt.reports.append(report)
+        if not attempt.unwritten:
+            attempt.unwritten_since = time.monotonic()
+        attempt.unwritten.append(report)
+
+    def _should_stop(self, attempt: _Attempt) -> bool:
+        if self._scheduler is None or attempt.pruned:
+            return attempt.pruned
+        number = attempt.claim.number
+        self._write_reports(attempt)
+        self._view.refresh()
+        name, sign = (objective := self._view.record.spec.objectives[0]).name, objective.sign
+        steps: dict[float, list[float]] = {}
+        for report in attempt.reports:
+            if name in report.values:
+                steps.setdefault(report.step, []).append(report.values[name] * sign)
+        own = [(step, sum(values) / len(values)) for step, values in sorted(steps.items())]
+        decision = self._scheduler.decide(TrialView(number, own), self._view.decision_history(number))
+        attempt.pruned = decision is Decision.STOP
+        return attempt.pruned
+
+    def _write_reports(self, attempt: _Attempt) -> None:
+        if attempt.unwritten:
+            self._storage.report(attempt.claim, attempt.unwritten)
+            attempt.unwritten = []
+
+    # endings -----------------------------------------------------------------------------------------
+
+    def _call_back(self, name: str, *arguments: Any) -> None:
+        for callback in self._callbacks:
+            method: Callable[..., None] = getattr(callback, name)
+            method(self, *arguments)
+
+    def _abandon(self) -> None:
+        """Leave the ledger clean when the run itself fails: kill what runs, give the trials back."""
+        for attempt in self._attempts.values():
+            if attempt.job is not None and not attempt.job.done:
+                attempt.job.cancel("the run has failed")
+        for number in sorted(self._attempts, reverse=True):
+            try:
+                self._storage.release(self._forget(number).claim, "the run has failed")
+            except ModelwrightError:
+                continue  # the ledger is out of reach: the lease will run out
+

@@ -1,0 +1,193 @@
+"""The handle that an objective gets for its trial, and the call of the objective itself."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from modelwright._base.seeds import generator
+from modelwright.errors import InputError
+from modelwright.execution.base import Channel
+from modelwright.records import Failure, Objective
+from modelwright.study.outcomes import Result, read_values
+
+__all__ = ["ObjectiveCall", "RunningTrial", "TrialPruned"]
+
+
+class TrialPruned(Exception):  # noqa: N818 - the name that users of other tools know
+    """Raise it in an objective to end a trial as pruned; the last report stands as its value."""
+
+
+class RunningTrial:
+    """A trial, as its objective sees it.
+
+    Attributes
+    ----------
+    number : int
+        Its number in the study.
+    params : dict
+        The configuration; inactive parameters are absent.
+    seed : int
+        Derived from (study seed, number): the same in each attempt, for the objective's own randomness.
+    attempt : int
+        1 for the first.
+    fidelity : float, optional
+        How much of the budget to spend, where a scheduler sets it.
+    folder : pathlib.Path, optional
+        A folder of this attempt's own.
+
+    Examples
+    --------
+    >>> from modelwright import Float, Space, Study
+    >>> def f(trial):
+    ...     return (trial.params["x"] - 1) ** 2 + trial.float("y", 0, 1)
+    >>> study = Study(Space(x=Float(-5, 5)), seed=1)
+    >>> study.run(f, trials=3, executor="inline").best_value > 0
+    True
+    """
+
+    def __init__(self, channel: Channel, argument: Mapping[str, Any]) -> None:
+        self._channel = channel
+        self.number: int = argument["number"]
+        self.params: dict[str, Any] = dict(argument["params"])
+        self.seed: int = argument["seed"]
+        self.attempt: int = argument["attempt"]
+        self.fidelity: float | None = argument.get("fidelity")
+        self.folder: Path | None = channel.folder
+        self.user_attrs: dict[str, Any] = _Attributes(channel, argument.get("user_attrs", {}))
+        self._objective: str = argument["objectives"][0]
+        self._stopped = False
+
+    @property
+    def rng(self) -> Any:
+        """A NumPy generator made from `seed`; the same stream each time it is asked for."""
+        return generator(self.seed)
+
+    def report(
+        self, value: builtins.float | Mapping[str, builtins.float],
+        step: builtins.float,
+        *,
+        fold: builtins.int | None = None
+    ) -> None:
+        """Record an intermediate value.
+
+        Parameters
+        ----------
+        value : float or mapping of str to float
+            The first objective's value, or several by name. What is not finite is left out.
+        step : float
+            Epoch, rows, fold or seconds; a second report for a step replaces the first.
+        fold : int, optional
+            The fold that it belongs to.
+        """
+        values = value if isinstance(value, Mapping) else {self._objective: value}
+        numbers = {str(name): _real(item, name) for name, item in values.items()}
+        finite = {name: item for name, item in numbers.items() if math.isfinite(item)}
+        self._channel.send("report", {"step": _real(step, "step"), "values": finite, "fold": fold})
+
+    def should_stop(self) -> builtins.bool:
+        """Return whether the scheduler, or somebody, wants this trial to end now."""
+        if not self._stopped:
+            self._stopped = bool(self._channel.ask("should_stop", None))
+        return self._stopped
+
+    def float(
+        self,
+        name: str,
+        low: builtins.float,
+        high: builtins.float,
+        *,
+        log: builtins.bool = False,
+        step: builtins.float | None = None,
+    ) -> builtins.float:
+        """Return the value of a float parameter, which joins the space if it is new."""
+        return float(self._suggest(name, "float", {"low": low, "high": high, "log": log, "step": step}))
+
+    def int(
+        self,
+        name: str,
+        low: builtins.int,
+        high: builtins.int,
+        *,
+        log: builtins.bool = False,
+        step: builtins.int = 1,
+    ) -> builtins.int:
+        """Return the value of an integer parameter, which joins the space if it is new."""
+        return int(self._suggest(name, "int", {"low": low, "high": high, "log": log, "step": step}))
+
+    def categorical(self, name: str, *choices: Any) -> Any:
+        """Return one of `choices` (also given as one list), which join the space if they are new."""
+        if len(choices) == 1 and isinstance(choices[0], Sequence) and not isinstance(choices[0], str):
+            choices = tuple(choices[0])
+        return self._suggest(name, "categorical", {"choices": list(choices)})
+
+    def bool(self, name: str) -> builtins.bool:
+        """Return the value of a yes-or-no parameter, which joins the space if it is new."""
+        return bool(self._suggest(name, "bool", {}))
+
+    def _suggest(self, name: str, kind: str, options: Mapping[str, Any]) -> Any:
+        if name not in self.params:
+            answer = self._channel.ask("parameter", {"name": name, "kind": kind, "options": dict(options)})
+            if "error" in answer:
+                raise InputError(answer["error"])
+            self.params[name] = answer["value"]
+        return self.params[name]
+
+
+class _Attributes(dict[str, Any]):
+    """A dictionary whose writes reach the ledger at once, so that a crash does not lose them."""
+
+    def __init__(self, channel: Channel, start: Mapping[str, Any]) -> None:
+        super().__init__(start)
+        self._channel = channel
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._channel.send("attr", {str(key): value})
+
+    def update(self, *others: Any, **items: Any) -> None:
+        for key, value in dict(*others, **items).items():
+            self[key] = value
+
+
+class ObjectiveCall:
+    """Calls the user's function inside the trial's process; the task function of every trial."""
+
+    def __init__(self, function: Callable[[RunningTrial], Any], objectives: Sequence[Objective]) -> None:
+        self.function = function
+        self.objectives = tuple(objectives)
+
+    def __call__(self, channel: Channel, argument: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``{"values": [...]}``, ``{"pruned": True}`` or ``{"failure": {...}}``, JSON all."""
+        trial = RunningTrial(channel, argument)
+        try:
+            returned = self.function(trial)
+        except TrialPruned:
+            return {"pruned": True}
+        if inspect.isawaitable(returned):
+            if inspect.iscoroutine(returned):
+                returned.close()
+            message = "the objective is asynchronous; expected a plain function that returns its value"
+            return {"failure": {"kind": "invalid", "message": message, "code": "E_ASYNC"}}
+        extra: dict[str, Any] = {}
+        if isinstance(returned, Result):
+            extra = {"metrics": dict(returned.metrics), "artifacts": [asdict(a) for a in returned.artifacts]}
+            returned = returned.values
+        values = read_values(returned, self.objectives)
+        if isinstance(values, Failure):
+            failure = {"kind": values.kind.value, "message": values.message, "code": values.code}
+            return {"failure": failure, **extra}
+        return {"values": list(values), **extra}
+
+
+def _real(value: Any, name: str) -> float:
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        raise InputError(f"expected a number to report as {name!r}, got {type(value).__name__} {value!r:.40}.")
+    return float(value)
