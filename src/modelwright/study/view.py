@@ -63,10 +63,11 @@ class LedgerView:
         for number in [number for number in self._open if number >= self.record.issued]:
             del self._open[number], self.trials[number]
         finished.sort(key=lambda trial: trial.finished_revision)
-        self._free.add(finished)
+        # Reports first: who reads a finished trial may take all that it will ever report.
         for number, report in changes.reports:
             self._reports.setdefault(number, []).append(report)
         self._free.add_reports(changes.reports)
+        self._free.add(finished)
         while (trial_ := self.trials.get(self._finished_prefix)) and trial_.state.finished:
             self._finished_prefix += 1
 
@@ -130,8 +131,7 @@ class LedgerView:
             self._locked = History(self.space, self.record.spec.objectives)
             self._locked_upto = 0
         for number in range(self._locked_upto, upto):
-            trial = self.trials[number]
-            self._locked.add([trial])
             self._locked.add_reports((number, report) for report in self._reports.get(number, ()))
+            self._locked.add([self.trials[number]])
         self._locked_upto = upto
         return self._locked
