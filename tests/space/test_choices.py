@@ -60,7 +60,7 @@ def test_given_labels_stand_for_any_object() -> None:
     assert again == named
     assert again.load("two") == 2
     arrays = Categorical(np.zeros(2), np.ones(2), labels=["zeros", "ones"])
-    assert arrays.dump(np.ones(2)) == "ones" or arrays.dump(arrays.choices[1]) == "ones"
+    assert arrays.dump(arrays.choices[1]) == "ones"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,12 @@ def test_normal_forms() -> None:
     assert type(Categorical(1, 2).normal(np.int64(2))) is int
     assert Categorical("a", "b").normal(np.str_("b")) == "b"
     assert Bool().normal(np.bool_(True)) is True
-    for parameter, value in [(Categorical(0, 1), True), (Bool(), 1), (Bool(), "true"), (Categorical("a"), "A")]:
+    for parameter, value in [
+        (Categorical(0, 1), True),
+        (Bool(), 1),
+        (Bool(), "true"),
+        (Categorical("a"), "A"),
+    ]:
         assert not parameter.contains(value)
     with pytest.raises(ValueError, match=r"expected one of 0, 1, 2.*\(20 in all\), got 99"):
         Categorical(range(20)).normal(99)
@@ -120,7 +125,7 @@ def test_constant() -> None:
 
 
 def test_unknown_labels_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="labels 'Net'.*got 'Nut'"):
+    with pytest.raises(ConfigurationError, match=r"labels 'Net'.*got 'Nut'"):
         Categorical(Net).load("Nut")
 
 

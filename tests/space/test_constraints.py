@@ -143,7 +143,9 @@ def test_long_sums_are_not_deep() -> None:
 
 
 def test_a_constraint_applies_while_all_it_names_is_active() -> None:
-    space = Space(kind=Categorical("x", "y"), a=Int(0, 9, when={"kind": "x"}), b=Int(0, 9), constraints=["a > b"])
+    space = Space(
+        kind=Categorical("x", "y"), a=Int(0, 9, when={"kind": "x"}), b=Int(0, 9), constraints=["a > b"]
+    )
     assert space.satisfies({"kind": "y", "b": 9})
     assert not space.satisfies({"kind": "x", "a": 3, "b": 9})
     configs = space.sample_many(np.random.default_rng(0), 300)
@@ -163,24 +165,24 @@ def test_callables() -> None:
 
     space = Space(n=Int(0, 9), m=Int(0, 9), constraints=["n > m", even])
     assert all(c["n"] % 2 == 0 and c["n"] > c["m"] for c in space.sample_many(np.random.default_rng(0), 100))
-    assert [text.rpartition(".")[2] for text in space.violations({"n": 3, "m": 4})] == ["m", "even"] or space.violations(
-        {"n": 3, "m": 4}
-    )[0] == "n > m"
+    first, second = space.violations({"n": 3, "m": 4})
+    assert first == "n > m"
+    assert second.endswith("even")
     assert space == Space(n=Int(0, 9), m=Int(0, 9), constraints=["n > m", even])
-    with pytest.raises(SpaceError, match="even is a function.*Write it as text"):
+    with pytest.raises(SpaceError, match=r"even is a function.*Write it as text"):
         space.to_json()
     broken = Space(n=Int(0, 9), constraints=[lambda config: config["q"] > 1])
-    with pytest.raises(SpaceError, match=r"raised KeyError: 'q'.*config.get"):
+    with pytest.raises(SpaceError, match=r"raised KeyError: 'q'.*config\.get"):
         broken.sample(np.random.default_rng(0))
-    with pytest.raises(SpaceError, match="as text such as"):
+    with pytest.raises(SpaceError, match="as text"):
         Space(n=Int(0, 9), constraints=[3])  # type: ignore[list-item]
 
 
 def test_empty_spaces_end_early_with_the_number_of_tries() -> None:
     with pytest.raises(EmptySpaceError, match=r"none of the 100 configurations.*'n \+ m > 30'"):
         Space(n=Int(0, 9), m=Int(0, 9), constraints=["n + m > 30"]).sample(np.random.default_rng(0))
-    continuous = Space(a=Float(0, 1), b=Float(0, 1), constraints=["a + b > 0.5", "a + b == 1"])
-    with pytest.raises(EmptySpaceError, match=r"none of 1\d\d,\d{3} configurations.*'a \+ b == 1'"):
+    continuous = Space(a=Float(0, 1), b=Float(0, 1), constraints=["a + b > 0.5", "a + b == 0.7"])
+    with pytest.raises(EmptySpaceError, match=r"none of 1\d\d,\d{3} configurations.*'a \+ b == 0.7'"):
         continuous.ensure_feasible()
     with pytest.raises(EmptySpaceError):
         continuous.default()
@@ -213,7 +215,8 @@ def test_no_text_is_compiled_or_executed(tmp_path: Any) -> None:
         from modelwright.space import Categorical, Float, Int, Space
 
         def use(text):
-            space = Space({"a": Float(-1, 1), "n": Int(0, 9), "odd name": Categorical("x", "y")}, constraints=[text])
+            parameters = {"a": Float(-1, 1), "n": Int(0, 9), "odd name": Categorical("x", "y")}
+            space = Space(parameters, constraints=[text])
             rng = np.random.default_rng(0)
             configs = space.sample_many(rng, 20)
             space.feasible(space.encode(configs)), space.check(configs[0]), space.neighbours(configs[0], rng)
@@ -222,7 +225,8 @@ def test_no_text_is_compiled_or_executed(tmp_path: Any) -> None:
 
         use("n > 1")  # imports that numpy puts off until first use are over after this
         seen = []
-        sys.addaudithook(lambda event, args: seen.append(event) if event in ("compile", "exec", "import") else None)
+        watched = ("compile", "exec", "import")
+        sys.addaudithook(lambda event, args: seen.append(event) if event in watched else None)
         use("(abs(a) + n ** 2 // 3 <= max(4, n) or not `odd name` == 'x') and n / 2 != 0.25 < 1")
         try:
             use("__import__('os').system('true') == 0")

@@ -24,7 +24,13 @@ def test_bounds_are_reached_to_the_last_bit() -> None:
 
 
 def test_positions_outside_are_clipped() -> None:
-    for parameter in [Float(0, 1), Float(1, 10, log=True), Int(1, 9), Int(1, 9, log=True), Float(0, 1, step=0.1)]:
+    for parameter in [
+        Float(0, 1),
+        Float(1, 10, log=True),
+        Int(1, 9),
+        Int(1, 9, log=True),
+        Float(0, 1, step=0.1),
+    ]:
         assert parameter.decode(-3.0) == parameter.low
         assert parameter.decode(7.0) == parameter.high
 
@@ -49,7 +55,19 @@ def test_log_whole_numbers_round_fairly_at_the_ends() -> None:
 
 def test_decimal_steps_give_decimal_values() -> None:
     tenths = Float(0, 1, step=0.1)
-    assert [tenths.at(i) for i in range(tenths.size or 0)] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert [tenths.at(i) for i in range(tenths.size or 0)] == [
+        0.0,
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        1.0,
+    ]
     assert set(tenths.decode_column(UNIT).tolist()) == {tenths.at(i) for i in range(11)}
     assert Float(1e-3, 1e-3 * 5, step=1e-3).size == 5
 
@@ -70,7 +88,12 @@ def test_step_and_log_together() -> None:
 
 
 def test_large_whole_numbers_come_back_exactly() -> None:
-    for parameter in [Int(0, 2**44 - 1), Int(1, 2**44, log=True), Int(-(2**43), 2**43 - 1), Int(1, 2**53, step=1024)]:
+    for parameter in [
+        Int(0, 2**44 - 1),
+        Int(1, 2**44, log=True),
+        Int(-(2**43), 2**43 - 1),
+        Int(1, 2**53, step=1024),
+    ]:
         values = parameter.decode_column(UNIT[:500]).tolist()
         assert [parameter.decode(parameter.encode(value)) for value in values] == values
 

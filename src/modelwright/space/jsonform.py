@@ -88,7 +88,7 @@ def parameter_from_json(form: Any, where: str = "the parameter") -> Parameter:
     """
     table = {key: _plain(value) for key, value in _table(form, where).items()}
     kind = table.pop("type", None)
-    if kind not in _KEYS:
+    if not isinstance(kind, str) or kind not in _KEYS:
         raise SpaceError(
             f"{where}: there is no parameter type {kind!r}.", hint=nearest(str(kind), list(_KEYS))
         )

@@ -32,15 +32,15 @@ def neighbours(
     switches on are drawn.
     """
     moves = [(name, value) for name in config for value in _moves(space[name], config[name], rng)]
-    found: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}
     for k in rng.permutation(len(moves)).tolist():
         if n is not None and len(found) >= n:
             break
         name, value = moves[k]
         changed = _complete(space, {**config, name: value}, rng)
-        if space.satisfies(changed) and changed not in found:
-            found.append(changed)
-    return found
+        if space.satisfies(changed):
+            found.setdefault(space.key(changed), changed)
+    return list(found.values())
 
 
 def _moves(parameter: Parameter, value: Any, rng: Generator) -> Iterator[Any]:

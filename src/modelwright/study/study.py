@@ -107,6 +107,7 @@ class Study:
         space = Space() if space is None else space
         if not isinstance(space, Space):
             raise InputError(f"expected a Space, got {type(space).__name__}. Write Space(x=Float(0, 1)).")
+        space.ensure_feasible()
         spec = StudySpec(
             name=name if name is not None else f"study-{uuid.uuid4().hex[:8]}",
             space=space,
