@@ -33,6 +33,7 @@ __all__ = [
     "ErrorInfo",
     "Event",
     "Executor",
+    "Function",
     "Job",
     "Limits",
     "Resources",
@@ -245,7 +246,9 @@ class Executor(Protocol):
 def environment_for(resources: Resources, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a task: the user's, fitted to the slot, less secrets of ours."""
     environment = {
-        name: value for name, value in base.items() if not name.startswith("MODELWRIGHT_SECRET_")
+        name: value
+        for name, value in base.items()
+        if not name.startswith("MODELWRIGHT_SECRET_")
         and name not in ("MODELWRIGHT_STORAGE", "MODELWRIGHT_TOKEN")
     }
     threads = str(max(1, resources.cpus))

@@ -313,9 +313,7 @@ class Storage(Protocol):
     def renew(self, claims: Sequence[Claim], lease_s: float) -> Controls:
         """Prolong the leases, and say what was asked of these trials meanwhile."""
 
-    def propose(
-        self, claim: Claim, proposal: Proposal, provenance: Provenance, space_version: int
-    ) -> None:
+    def propose(self, claim: Claim, proposal: Proposal, provenance: Provenance, space_version: int) -> None:
         """Write a trial's configuration (JSON form) once.
 
         Raises

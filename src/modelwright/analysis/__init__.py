@@ -1,0 +1,23 @@
+"""Results as numbers: what tables, plots and reports show is computed here."""
+
+from __future__ import annotations
+
+from modelwright.analysis.best import best_trial, pareto_trials
+from modelwright.analysis.confusion import Confusion, confusion
+from modelwright.analysis.history import ScoreHistory, score_history
+from modelwright.analysis.report_data import ModelRow, Note, ReportData
+from modelwright.analysis.residuals import Residuals, residuals
+
+__all__ = [
+    "Confusion",
+    "ModelRow",
+    "Note",
+    "ReportData",
+    "Residuals",
+    "ScoreHistory",
+    "best_trial",
+    "confusion",
+    "pareto_trials",
+    "residuals",
+    "score_history",
+]

@@ -1,0 +1,170 @@
+"""Ensembles built beside the search: one build at a time, whenever there is a new model."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from modelwright._base.clock import now_us
+from modelwright.automl.ensemble.builder import build_ensemble
+from modelwright.automl.folder import RunFolder
+from modelwright.automl.prepare import Prepared
+from modelwright.execution import EndKind, Job, Limits, Task
+from modelwright.records import Trial, TrialState
+from modelwright.storage.base import EnsembleRecord
+from modelwright.study import Callback, Runner
+
+__all__ = ["EnsembleCallback"]
+
+_LEASE_S = 20.0
+_LOOK_S = 1.0  # how often the ledger is searched for models of other processes
+_AFTER_S = 2.0  # what closing and the report need after the last build
+_LAST_BUILD_S = 30.0  # without a deadline, how long the last build may take
+
+
+class EnsembleCallback(Callback):
+    """Submits builds to the run's helper slot, under a lease: of several processes one builds.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Where bundles are published.
+    prepared : Prepared
+        The encoded table.
+    memory_mb : float
+        Limit of a build.
+    until_s : float, optional
+        When everything has to be over, on the monotonic clock.
+    seed : int
+        For the choice among equals.
+
+    Attributes
+    ----------
+    score : float, optional
+        Of the published ensemble.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        prepared: Prepared,
+        *,
+        memory_mb: float,
+        until_s: float | None,
+        seed: int,
+    ) -> None:
+        self._folder = folder
+        self._prepared = prepared
+        self._memory_mb = memory_mb
+        self._until_s = until_s
+        self._seed = seed
+        self._built_from = 0  # how many complete trials the last build knew of
+        self._builds = 0
+        self._failures = 0
+        self._job: Job | None = None
+        self._next_look_s = 0.0
+        self._loss: float | None = None
+        self.score: float | None = None
+
+    def on_start(self, run: Runner) -> None:
+        """Take over the ensemble that an earlier session published."""
+        self._study_id = run.study.record.id
+        self._storage = run.study.storage
+        self._worker = run.worker_id
+        self._sign = run.study.objectives[0].sign
+        records = self._storage.ensembles(self._study_id)
+        if records and self._folder.bundle.exists():
+            self.score = records[-1].score
+            self._loss = self.score * self._sign
+            self._built_from = int(records[-1].metrics.get("candidates", 0))
+
+    def on_tick(self, run: Runner) -> None:
+        """Collect a build that is over, and start one if there is a new model."""
+        if self._job is not None:
+            if not self._job.done:
+                return
+            self._collect(self._job)
+        now = time.monotonic()
+        if now >= self._next_look_s:
+            self._next_look_s = now + _LOOK_S
+            self._submit(run)
+
+    def on_end(self, run: Runner, reason: str) -> None:
+        """Build once more from all there is, as long as the time allows."""
+        if reason == "interrupted":
+            return
+        until = time.monotonic() + _LAST_BUILD_S if self._until_s is None else self._until_s - _AFTER_S
+        if self._job is not None:
+            self._finish(run, until)
+        self._submit(run)
+        if self._job is not None:
+            self._finish(run, until)
+        self._storage.release_ensemble(self._study_id, self._worker)
+
+    def _finish(self, run: Runner, until: float) -> None:
+        assert self._job is not None
+        if not run.wait(self._job, max(0.0, until - time.monotonic())):
+            self._job.cancel("time is up")
+            run.wait(self._job, 1.0)
+        if self._job.done:
+            self._collect(self._job)
+
+    def _submit(self, run: Runner) -> None:
+        complete = [t.record for t in run.study.trials if t.state is TrialState.COMPLETE]
+        if len(complete) <= self._built_from or self._failures >= 3:
+            return
+        if not self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S):
+            return
+        self._builds += 1
+        argument = {
+            "run": str(self._folder.path),
+            "data": str(self._folder.data),
+            "candidates": [self._candidate(trial) for trial in complete],
+            "best_loss": self._loss,
+            "seed": self._seed,
+        }
+        limits = Limits(memory_mb=self._memory_mb, grace_s=0.5)
+        self._job = run.submit_helper(
+            Task(
+                f"ensemble-{self._builds}",
+                build_ensemble,
+                argument,
+                self._folder.path / "ensemble",
+                limits,
+                role="helper",
+            )
+        )
+        self._job.attrs["candidates"] = len(complete)
+
+    def _candidate(self, trial: Trial) -> dict[str, Any]:
+        metrics = trial.metrics
+        names = ("cv_mean", "cv_std", "test_score", "fit_s", "predict_s", "size_bytes")
+        return {
+            "number": trial.number,
+            "folder": str(self._folder.trial(trial.number, trial.fence)),
+            "loss": trial.values[0] * self._sign,
+            "info": {"params": dict(trial.params or {}), **{name: metrics.get(name) for name in names}},
+        }
+
+    def _collect(self, job: Job) -> None:
+        assert job.end is not None
+        self._job = None
+        if job.end.kind is not EndKind.RESULT:
+            # The search goes on without; a build that fails again and again is not tried for ever.
+            self._failures += job.end.kind is not EndKind.CANCELLED
+            return
+        self._failures = 0
+        self._built_from = job.attrs["candidates"]
+        result = job.end.result
+        if result.get("unchanged"):
+            return
+        self._loss, self.score = result["loss"], result["score"]
+        record = EnsembleRecord(
+            iteration=len(self._storage.ensembles(self._study_id)) + 1,
+            members=[(number, weight) for number, weight in result["members"]],
+            score=result["score"],
+            location=result["location"],
+            metrics={**result["metrics"], "candidates": job.attrs["candidates"]},
+            created_us=now_us(),
+        )
+        self._storage.add_ensemble(self._study_id, self._worker, record)

@@ -1,0 +1,127 @@
+"""What a fit was asked to do, checked before anything else happens."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from modelwright.errors import InputError
+
+__all__ = ["FitSettings"]
+
+# What decides which models are found. The rest (time, trials, jobs, memory) may differ when a run goes on.
+_IDENTITY = (
+    "target",
+    "task",
+    "metric",
+    "seed",
+    "holdout",
+    "methods",
+    "selector",
+    "tuner",
+    "folds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """The settings of one `fit`.
+
+    Attributes
+    ----------
+    target : str
+        Column to predict.
+    task : {"binary", "multiclass", "regression"}, optional
+        Found out by default.
+    metric : str, optional
+        What to optimize; by task by default.
+    time_s : float, optional
+        Seconds for the whole run, all its sessions together, saving included. With neither `time_s` nor
+        `trials`, `DEFAULT_TIME_S`.
+    trials : int, optional
+        Models to try in all.
+    seed : int
+        All randomness derives from it.
+    holdout : float
+        Share of the rows set aside for the test score when no test table is given.
+    folds : int, optional
+        Cross-validation folds; 1 for a holdout; chosen by the size of the table by default.
+    methods : sequence of str, optional
+        Codes of methods or paths of method files; those for the task by default.
+    selector, tuner : str
+        Who picks the partition, and who its numbers.
+    jobs : int
+        Trials at a time.
+    memory_mb : float, optional
+        Limit of each trial's process tree; a fair share of the machine by default.
+    trial_timeout_s : float, optional
+        Limit of each trial; a part of `time_s` by default.
+    """
+
+    target: str
+    task: str | None = None
+    metric: str | None = None
+    time_s: float | None = None
+    trials: int | None = None
+    seed: int = 0
+    holdout: float = 0.2
+    folds: int | None = None
+    methods: Sequence[str] | None = None
+    selector: str = "bestk"
+    tuner: str = "tpe"
+    k_window: int = 3
+    r_minimum: int = 2
+    jobs: int = 0
+    memory_mb: float | None = None
+    trial_timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_number("time", self.time_s, "seconds, more than 0")
+        _check_number("memory", self.memory_mb, "megabytes, more than 0")
+        _check_number("trial timeout", self.trial_timeout_s, "seconds, more than 0")
+        if self.trials is not None and (isinstance(self.trials, bool) or self.trials < 1):
+            raise InputError(f"expected trials to be at least 1, got {self.trials!r}.", code="E_RANGE")
+        if not 0 <= self.holdout < 1:
+            raise InputError(
+                f"expected holdout to be a share from 0 up to, not including, 1, got {self.holdout!r}.",
+                hint="0.2 sets a fifth of the rows aside; 0 uses all rows.",
+                code="E_RANGE",
+            )
+        if self.folds is not None and self.folds < 1:
+            raise InputError(f"expected folds to be at least 1, got {self.folds!r}.", code="E_RANGE")
+        if isinstance(self.seed, bool) or not 0 <= self.seed < 2**32:
+            raise InputError(f"expected a seed from 0 to {2**32 - 1}, got {self.seed!r}.", code="E_RANGE")
+        if self.jobs < 0:
+            raise InputError(f"expected jobs to be at least 1, got {self.jobs!r}.", code="E_RANGE")
+        if self.methods is not None and not self.methods:
+            raise InputError("expected at least one method, got none.", code="E_RANGE")
+
+    @property
+    def slots(self) -> int:
+        """How many trials to run at a time: `jobs`, or one per core."""
+        if self.jobs:
+            return self.jobs
+        if hasattr(os, "sched_getaffinity"):  # a container's share, where the system tells it
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that a run's models depend on, as JSON."""
+        return {
+            name: list(value) if isinstance(value, (list, tuple)) else value
+            for name, value in asdict(self).items()
+            if name in _IDENTITY
+        }
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all settings."""
+        return [item.name for item in fields(cls)]
+
+
+def _check_number(name: str, value: float | None, expected: str) -> None:
+    if value is not None and (isinstance(value, bool) or not 0 < value < math.inf):
+        raise InputError(f"expected {name} in {expected}, got {value!r}.", code="E_RANGE")

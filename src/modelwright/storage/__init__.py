@@ -1,0 +1,55 @@
+"""The ledger: studies, trials and attempts, in memory or in a database.
+
+`open_storage` turns an address into a storage; `base` holds the contract that each of them keeps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelwright.storage.base import (
+    Changes,
+    Claim,
+    Controls,
+    Dataset,
+    EnsembleRecord,
+    Event,
+    Finish,
+    NoClaim,
+    Partition,
+    Storage,
+    StudyRecord,
+    WorkerInfo,
+)
+from modelwright.storage.memory import MemoryStorage
+from modelwright.storage.url import open_existing, open_storage
+
+if TYPE_CHECKING:
+    from modelwright.storage.sql import SQLStorage
+
+__all__ = [
+    "Changes",
+    "Claim",
+    "Controls",
+    "Dataset",
+    "EnsembleRecord",
+    "Event",
+    "Finish",
+    "MemoryStorage",
+    "NoClaim",
+    "Partition",
+    "SQLStorage",
+    "Storage",
+    "StudyRecord",
+    "WorkerInfo",
+    "open_existing",
+    "open_storage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SQLStorage":  # loads SQLAlchemy, which studies in memory do without
+        from modelwright.storage.sql import SQLStorage
+
+        return SQLStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

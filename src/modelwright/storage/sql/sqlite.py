@@ -1,0 +1,222 @@
+"""SQLite: one file, any number of processes on one machine.
+
+Write-ahead log; each write takes the write lock at once (``BEGIN IMMEDIATE``), so that it cannot fail half-way
+because another one came first. ``synchronous=FULL`` makes a commit wait until the disk has it; it is set per
+transaction, since only finished results are worth that.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from modelwright._base.clock import now_us
+from modelwright.errors import InputError, SchemaError, StorageError, StorageUnavailableError
+from modelwright.storage.sql import migrations, schema
+from modelwright.storage.sql.engine import Database
+
+__all__ = ["Durability", "SQLiteDatabase"]
+
+Durability = Literal["power", "process"]
+
+_BUSY_MS = 200  # SQLite's own wait cannot be interrupted by Ctrl-C; after it, `Database` waits in Python
+
+
+class SQLiteDatabase(Database):
+    """A ledger in a SQLite file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    create : bool
+        Whether a file that is not there is created.
+    durability : {"power", "process"}
+        Whether durable writes wait for the disk.
+    timeout_s : float
+        How long to wait while another program holds the lock.
+    clock : callable
+        The clock of the leases, in microseconds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        durability: Durability = "power",
+        timeout_s: float = 30.0,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        if durability not in ("power", "process"):
+            raise InputError(f"expected durability='power' or 'process', got {durability!r}.")
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100: resolve() would follow links
+        super().__init__(f"sqlite:///{self.path}", timeout_s=timeout_s, clock=clock)
+        self._durability = durability
+        self._synchronous = ""
+        self._begin_with = "BEGIN"
+        self._file: tuple[int, int] | None = None
+        self._engine = create_engine("sqlite://", creator=self._open_file, poolclass=NullPool)
+        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(self._begin_with))
+        self._may_create = self._look_at_path(create)
+        try:
+            self._prepare(create)
+        except BaseException:
+            self.close()
+            raise
+
+    # opening ------------------------------------------------------------------------------------------
+
+    def _look_at_path(self, create: bool) -> bool:
+        """Refuse a path that cannot work; return whether the file is to be created."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise StorageUnavailableError(
+                f"the folder of the ledger, {folder}, does not exist.",
+                hint="Create it, or check the path.",
+                code="E_DB_PATH",
+            )
+        if self.path.is_dir():
+            raise StorageUnavailableError(
+                f"{self.path} is a folder, not a file.", hint="Give a file in it.", code="E_DB_PATH"
+            )
+        if not self.path.exists():
+            if create:
+                return True
+            raise StorageUnavailableError(
+                f"there is no ledger at {self.path}.", hint="Check the path.", code="E_DB_PATH"
+            )
+        if not os.access(self.path, os.W_OK):
+            raise self._read_only()
+        return False
+
+    def _prepare(self, create: bool) -> None:
+        """Look at what the file holds before anything is written to it; then make it a ledger."""
+        found = self.read(lambda tx: migrations.found_version(tx.connection, self.url))
+        self._may_create = False
+        if found is None and not create:
+            raise StorageUnavailableError(
+                f"{self.path} is empty: it holds no ledger.", hint="Check the path.", code="E_DB_PATH"
+            )
+        self._patiently(self._use_write_ahead_log)
+        if found != schema.VERSION:
+            self.write_durably(lambda tx: migrations.prepare(tx.connection, self.url))
+
+    def _use_write_ahead_log(self) -> None:
+        assert self._connection is not None
+        # Outside of a transaction, and so without SQLAlchemy, which would begin one.
+        raw = _raw(self._connection)
+        try:
+            if raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                raw.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.Error as error:
+            raise DBAPIError("PRAGMA journal_mode=WAL", None, error) from error
+
+    def _open_file(self) -> sqlite3.Connection:
+        mode = "rwc" if self._may_create else "rw"  # a file that vanishes later is never made anew
+        raw = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_MS / 1000,
+        )
+        raw.execute("PRAGMA foreign_keys=ON")
+        return raw
+
+    def _connect(self) -> Connection:
+        connection = self._engine.connect()
+        self._synchronous = ""
+        status = self.path.stat()
+        if self._file is not None and self._file != (status.st_dev, status.st_ino):
+            connection.close()
+            raise self._gone()
+        self._file = status.st_dev, status.st_ino
+        return connection
+
+    # transactions -------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        try:
+            status = os.stat(self.path)  # noqa: PTH116: half the time of Path.stat
+        except OSError:
+            raise self._gone() from None
+        if (status.st_dev, status.st_ino) != self._file:
+            raise self._gone()
+
+    def _begin(self, connection: Connection, *, write: bool, durable: bool) -> None:
+        if write:
+            wanted = "FULL" if durable and self._durability == "power" else "NORMAL"
+            if wanted != self._synchronous:
+                _raw(connection).execute(f"PRAGMA synchronous={wanted}")
+                self._synchronous = wanted
+        self._begin_with = "BEGIN IMMEDIATE" if write else "BEGIN"
+        connection.begin()
+
+    # errors -------------------------------------------------------------------------------------------
+
+    def _is_busy(self, error: DBAPIError) -> bool:
+        return _code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def _translate(self, error: DBAPIError) -> StorageError:
+        code = _code_of(error)
+        if code == sqlite3.SQLITE_READONLY:
+            return self._read_only()
+        if code == sqlite3.SQLITE_NOTADB:
+            return SchemaError(
+                f"{self.path} is not a ledger: it is no SQLite database.",
+                hint="Give another path.",
+                code="E_DB_FOREIGN",
+            )
+        if code == sqlite3.SQLITE_CANTOPEN and self._file is not None and not self.path.exists():
+            return self._gone()
+        if code in _MEANING:
+            message, hint, name = _MEANING[code]
+            return StorageUnavailableError(f"{self.path} {message} ({error.orig}).", hint=hint, code=name)
+        return StorageError(f"{self.path} refused a statement: {error.orig}.", code="E_DB")
+
+    def _read_only(self) -> StorageUnavailableError:
+        return StorageUnavailableError(
+            f"{self.path} cannot be written: the file or its folder is read-only.",
+            hint="Change the permissions, or give another path.",
+            code="E_DB_READONLY",
+        )
+
+    def _gone(self) -> StorageUnavailableError:
+        return StorageUnavailableError(
+            f"{self.path} was deleted, moved or replaced while it was in use.",
+            hint="Put it back, or start again with a new ledger; none is made in its place by itself.",
+            code="E_DB_GONE",
+        )
+
+
+_MEANING = {
+    sqlite3.SQLITE_FULL: (
+        "cannot grow: the disk is full",
+        "Make room and run the same command again.",
+        "E_DB_FULL",
+    ),
+    sqlite3.SQLITE_IOERR: ("could not be read or written", "Check the disk.", "E_DB_IO"),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore a copy, or give another path.", "E_DB_CORRUPT"),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check the path and the permissions.", "E_DB_PATH"),
+    sqlite3.SQLITE_PERM: ("cannot be opened", "Check the path and the permissions.", "E_DB_PATH"),
+}
+
+
+def _code_of(error: DBAPIError) -> int:
+    # The low byte is the kind of error; the rest says more.
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

@@ -1,0 +1,245 @@
+"""The ledger in a database: each method of the contract as one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelwright.errors import InputError
+from modelwright.records import (
+    Artifact,
+    Outcome,
+    Proposal,
+    Provenance,
+    Report,
+    StudySpec,
+    StudyState,
+    Trial,
+    TrialState,
+)
+from modelwright.storage.base import (
+    Changes,
+    Claim,
+    Controls,
+    Dataset,
+    EnsembleRecord,
+    Event,
+    Finish,
+    NoClaim,
+    Partition,
+    StudyRecord,
+    WorkerInfo,
+)
+from modelwright.storage.plain import PARTITION_STATES, plain
+from modelwright.storage.sql import catalogue, reading, rows, studies, trials
+from modelwright.storage.sql.engine import Database, Transaction
+from modelwright.storage.sql.sqlite import SQLiteDatabase
+
+__all__ = ["SQLStorage"]
+
+
+class SQLStorage:
+    """A storage in a database; the contract is `modelwright.storage.Storage`.
+
+    Parameters
+    ----------
+    database : Database, str or Path
+        An open database, or the path of a SQLite file.
+    **options
+        For a path: see `modelwright.storage.sql.SQLiteDatabase`.
+
+    Examples
+    --------
+    >>> storage = SQLStorage("hub.db")
+    >>> storage.studies()
+    []
+    >>> storage.close()
+    """
+
+    def __init__(self, database: Database | str | Path, **options: Any) -> None:
+        self._db = database if isinstance(database, Database) else SQLiteDatabase(Path(database), **options)
+        self.url = self._db.url
+
+    # studies -----------------------------------------------------------------------------------------
+
+    def create_study(self, spec: StudySpec) -> StudyRecord:
+        """See `Storage.create_study`."""
+        space = rows.encode(plain(spec.space.to_json(), "the space"))
+        study_id = self._db.write_durably(studies.create_study, rows.spec_to_row(spec), space)
+        return self._db.read(studies.study_by_id, study_id)
+
+    def study(self, name: str) -> StudyRecord:
+        """See `Storage.study`."""
+        return self._db.read(studies.study_named, name)
+
+    def studies(self) -> list[StudyRecord]:
+        """See `Storage.studies`."""
+        return self._db.read(studies.studies)
+
+    def delete_study(self, name: str) -> None:
+        """See `Storage.delete_study`."""
+        self._db.write(studies.delete_study, name)
+
+    def set_state(self, study_id: int, state: StudyState) -> StudyRecord:
+        """See `Storage.set_state`."""
+        return self._db.write(studies.set_state, study_id, StudyState(state))
+
+    def set_budget(self, study_id: int, trials: int | None) -> StudyRecord:
+        """See `Storage.set_budget`."""
+        return self._db.write(studies.set_budget, study_id, trials)
+
+    def set_window(self, study_id: int, window: int) -> StudyRecord:
+        """See `Storage.set_window`."""
+        return self._db.write(studies.set_window, study_id, window)
+
+    def set_user_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> StudyRecord:
+        """See `Storage.set_user_attrs`."""
+        return self._db.write(studies.set_user_attrs, study_id, attrs)
+
+    def add_space(self, study_id: int, space: Mapping[str, Any], based_on: int) -> StudyRecord:
+        """See `Storage.add_space`."""
+        return self._db.write(studies.add_space, study_id, space, based_on)
+
+    # trials ------------------------------------------------------------------------------------------
+
+    def enqueue(self, study_id: int, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
+        """See `Storage.enqueue`."""
+        return self._db.write(trials.enqueue, study_id, params, user_attrs)
+
+    def claim(self, study_id: int, worker_id: str, claim_id: str, lease_s: float) -> Claim | NoClaim:
+        """See `Storage.claim`."""
+        return self._db.write(trials.claim, study_id, worker_id, claim_id, lease_s)
+
+    def release(self, claim: Claim, why: str, *, close: bool = False) -> bool:
+        """See `Storage.release`."""
+        return self._db.write(trials.release, claim, why, close)
+
+    def renew(self, claims: Sequence[Claim], lease_s: float) -> Controls:
+        """See `Storage.renew`."""
+        return self._db.write(_renew, claims, lease_s)
+
+    def propose(self, claim: Claim, proposal: Proposal, provenance: Provenance, space_version: int) -> None:
+        """See `Storage.propose`."""
+        self._db.write(trials.propose, claim, proposal, provenance, space_version)
+
+    def extend(self, claim: Claim, params: Mapping[str, Any], space_version: int) -> None:
+        """See `Storage.extend`."""
+        self._db.write(trials.extend, claim, params, space_version)
+
+    def report(self, claim: Claim, reports: Sequence[Report]) -> bool:
+        """See `Storage.report`."""
+        return self._db.write(trials.report, claim, reports)
+
+    def finish(self, claim: Claim, outcome: Outcome, result_id: str) -> Finish:
+        """See `Storage.finish`."""
+        return self._db.write_durably(trials.finish, claim, outcome, result_id)
+
+    def request_stop(self, study_id: int, number: int) -> bool:
+        """See `Storage.request_stop`."""
+        return self._db.write(trials.request_stop, study_id, number)
+
+    def trial(self, study_id: int, number: int) -> Trial:
+        """See `Storage.trial`."""
+        return self._db.read(reading.trial, study_id, number)
+
+    def trials(self, study_id: int, states: Sequence[TrialState] | None = None) -> list[Trial]:
+        """See `Storage.trials`."""
+        return self._db.read(reading.trials, study_id, states)
+
+    def reports(self, study_id: int, number: int) -> list[Report]:
+        """See `Storage.reports`."""
+        return self._db.read(reading.reports, study_id, number)
+
+    def changes(self, study_id: int, since: int) -> Changes:
+        """See `Storage.changes`."""
+        return self._db.read(reading.changes, study_id, since)
+
+    def events(self, study_id: int, since: int = 0, limit: int = 1000) -> list[Event]:
+        """See `Storage.events`."""
+        return self._db.read(studies.events, study_id, since, limit)
+
+    def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
+        """See `Storage.set_trial_attrs`."""
+        self._db.write(trials.set_trial_attrs, study_id, number, attrs)
+
+    def artifacts(self, study_id: int, number: int | None = None) -> list[tuple[int, Artifact]]:
+        """See `Storage.artifacts`."""
+        return self._db.read(reading.artifacts, study_id, number)
+
+    # workers -----------------------------------------------------------------------------------------
+
+    def register_worker(self, info: WorkerInfo) -> None:
+        """See `Storage.register_worker`."""
+        self._db.write(catalogue.register_worker, info)
+
+    def workers(self, study_id: int | None = None) -> list[WorkerInfo]:
+        """See `Storage.workers`."""
+        return self._db.read(catalogue.workers, study_id)
+
+    def forfeit(self, worker_id: str, why: str) -> list[int]:
+        """See `Storage.forfeit`."""
+        return self._db.write(trials.forfeit, worker_id, why)
+
+    # tables of AutoML --------------------------------------------------------------------------------
+
+    def add_dataset(self, dataset: Dataset) -> int:
+        """See `Storage.add_dataset`."""
+        return self._db.write(catalogue.add_dataset, dataset)
+
+    def dataset(self, dataset_id: int) -> Dataset:
+        """See `Storage.dataset`."""
+        return self._db.read(catalogue.dataset, dataset_id)
+
+    def add_partitions(self, study_id: int, partitions: Sequence[Partition]) -> None:
+        """See `Storage.add_partitions`."""
+        self._db.write(catalogue.add_partitions, study_id, partitions)
+
+    def partitions(self, study_id: int) -> list[Partition]:
+        """See `Storage.partitions`."""
+        return self._db.read(catalogue.partitions, study_id)
+
+    def set_partition_status(self, study_id: int, index: int, status: str) -> None:
+        """See `Storage.set_partition_status`."""
+        if status not in PARTITION_STATES:
+            raise InputError(
+                f"expected one of {', '.join(PARTITION_STATES)} as a partition's status, got {status!r}."
+            )
+        self._db.write(catalogue.set_partition_status, study_id, index, status)
+
+    def lease_ensemble(self, study_id: int, worker_id: str, lease_s: float) -> bool:
+        """See `Storage.lease_ensemble`."""
+        return self._db.write(catalogue.lease_ensemble, study_id, worker_id, lease_s)
+
+    def release_ensemble(self, study_id: int, worker_id: str) -> None:
+        """See `Storage.release_ensemble`."""
+        self._db.write(catalogue.release_ensemble, study_id, worker_id)
+
+    def add_ensemble(self, study_id: int, worker_id: str, ensemble: EnsembleRecord) -> bool:
+        """See `Storage.add_ensemble`."""
+        return self._db.write(catalogue.add_ensemble, study_id, worker_id, ensemble)
+
+    def ensembles(self, study_id: int) -> list[EnsembleRecord]:
+        """See `Storage.ensembles`."""
+        return self._db.read(catalogue.ensembles, study_id)
+
+    def close(self) -> None:
+        """See `Storage.close`."""
+        self._db.close()
+
+
+def _renew(tx: Transaction, claims: Sequence[Claim], lease_s: float) -> Controls:
+    lost, stop, states = set(), set(), {}
+    alive = {item.study_id: studies.state_of(tx, item.study_id) for item in claims}
+    for claim in claims:
+        state = alive[claim.study_id]
+        if state is None:
+            lost.add(claim.number)
+            continue
+        states[claim.study_id] = state
+        gone, asked = trials.renew(tx, claim, lease_s)
+        if gone:
+            lost.add(claim.number)
+        if asked:
+            stop.add(claim.number)
+    return Controls(frozenset(lost), frozenset(stop), states)
