@@ -322,7 +322,7 @@ def test_ask_and_tell(tmp_path: Path) -> None:
     study.close()  # gives the third one back
 
     again = Study.load("manual", storage=f"sqlite:///{tmp_path}/hub.db")
-    assert again.trials_dataframe()["state"].tolist()[:2] == ["COMPLETE", "FAILED"]
+    assert again.trials_dataframe()["state"].tolist()[:2] == ["COMPLETE", "FAIL"]
     assert again.ask().number == 2
     again.close()
 

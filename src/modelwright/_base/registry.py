@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +87,8 @@ class Registry:
 
     def names(self) -> list[str]:
         """Return all known names, ours first."""
+        from importlib.metadata import entry_points  # slow to load, and seldom needed
+
         plugins = [point.name for point in entry_points(group=self.group)]
         return list(self._builtin) + sorted(set(plugins) - set(self._builtin))
 
@@ -103,6 +104,8 @@ class Registry:
             return load_object(self._builtin[name])
         if ":" in name:
             return load_object(name)
+        from importlib.metadata import entry_points
+
         for point in entry_points(group=self.group, name=name):
             return point.load()
         raise UnknownNameError(f"no {self.kind} is called {name!r}.", hint=nearest(name, self.names()))

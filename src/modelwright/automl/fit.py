@@ -122,7 +122,7 @@ def fit_table(
     started_s = _process_start_s() if started_s is None else started_s
     listener = progress or _Nobody()
     settings = _with_default_budget(settings)
-    tables = tables or read_tables(source, test)
+    tables = tables or read_tables(source, test, target=settings.target)
     folder = RunFolder(out or default_folder(tables.name))
     folder, content, prepared = _set_up(folder, tables, settings, storage, new, listener)
     study = _open_study(folder, content, prepared, settings)

@@ -92,7 +92,9 @@ def prepare(
     findings += check_table(train, schema)
     for finding in findings:
         note(f"{finding.level}: {'' if finding.column is None else finding.column + ': '}{finding.message}")
-    dataset = dataset_metadata(train, schema, tables.path, name=tables.name, test_path=tables.test_path)
+    dataset = dataset_metadata(
+        train, schema, train_path=tables.path, name=tables.name, test_path=tables.test_path
+    )
 
     encoder = Encoder.fit(train, schema)
     X, y = encoder.transform(train), encoder.encode_target(train[schema.target])

@@ -12,19 +12,21 @@ from modelwright.automl.prepare import Tables
 __all__ = ["read_tables"]
 
 
-def read_tables(source: Any, test: Any = None) -> Tables:
+def read_tables(source: Any, test: Any = None, *, target: str | None = None) -> Tables:
     """Read the table to learn from, and the one to test on if there is one.
 
     Parameters
     ----------
     source, test : str, Path or DataFrame
         Files are read by `modelwright.automl.data.read_table`.
+    target : str, optional
+        Name of the target, which helps to find the header.
     """
-    train = read_table(source)
+    train = read_table(source, target=target)
     notes: list[Finding] = list(train.notes)
     test_frame = None
     if test is not None:
-        read = read_table(test)
+        read = read_table(test, target=target)
         test_frame = read.frame
         notes += read.notes
     is_path = isinstance(source, (str, os.PathLike))

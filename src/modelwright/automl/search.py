@@ -128,7 +128,7 @@ class PartitionSearch:
         return proposals
 
     def statuses(self, history: History) -> list[str]:
-        """Return ``incomplete``, ``gridding_done`` or ``errored`` for each partition, as the ledger says it."""
+        """Return the status of each partition: ``incomplete``, ``gridding_done`` or ``errored``."""
         self._catch_up(history)
         return [arm.status for arm in self._arms]
 

@@ -282,17 +282,25 @@ class Storage(Protocol):
         """Set W of lock-step mode unless it is set; return the study with the W that holds."""
 
     def set_user_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> StudyRecord:
-        """Merge `attrs` (JSON) into the study's."""
+        """Merge `attrs` (JSON) into the study's.
+
+        Databases keep ``budget_s`` and ``deadline_us`` in columns too: the budget and the deadline of a
+        datarun with a walltime budget.
+        """
 
     def add_space(self, study_id: int, space: Mapping[str, Any], based_on: int) -> StudyRecord:
-        """Add a new version of the space if `based_on` is the newest; otherwise return the study unchanged."""
+        """Add a new version of the space if `based_on` is the newest; otherwise change nothing.
+
+        A space that was closed as exhausted is open again.
+        """
 
     # trials ------------------------------------------------------------------------------------------
 
     def enqueue(self, study_id: int, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
         """Add a WAITING trial with a configuration given by the user, and return its number.
 
-        It takes the next number; beyond the budget it raises the budget by one.
+        It takes the next number; beyond the budget it raises the budget by one. A COMPLETE study is PENDING
+        again.
         """
 
     def claim(self, study_id: int, worker_id: str, claim_id: str, lease_s: float) -> Claim | NoClaim:
@@ -346,7 +354,7 @@ class Storage(Protocol):
         """Return trials by number."""
 
     def reports(self, study_id: int, number: int) -> list[Report]:
-        """Return the reports of a trial's latest attempts: for each (step, fold) the one of the newest fence."""
+        """Return a trial's reports by step and fold: of several for the same, the one of the newest fence."""
 
     def changes(self, study_id: int, since: int) -> Changes:
         """Return what moved after revision `since`."""

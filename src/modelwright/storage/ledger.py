@@ -65,7 +65,7 @@ class _Row:
     attempts: int = 0
     space_version: int = 0
     enqueued: bool = False
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
     user_attrs: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     duration_s: float | None = None
@@ -360,13 +360,20 @@ class StudyLedger:
             self._closed = clean_text(why)
         if row.params is None and row.number == len(self.rows) - 1:
             self.rows.pop()
-            self._reports_of.pop(row.number, None)
+            self._drop_reports(row.number)
             self._fence_floor = max(self._fence_floor, row.fence)
             self._write("release", row.number, row.fence, why=clean_text(why), given_back=True)
         else:
             heapq.heappush(self._waiting, row.number)
             self._move("release", row, why=clean_text(why))
         return True
+
+    def _drop_reports(self, number: int) -> None:
+        if self._reports_of.pop(number, None) is None:
+            return
+        kept = [i for i, (owner, _) in enumerate(self._reports) if owner != number]
+        self._reports = [self._reports[i] for i in kept]
+        self._report_revisions = [self._report_revisions[i] for i in kept]
 
     def renew(self, claim: Claim, until: float) -> tuple[bool, bool]:
         """Prolong one lease; return whether the claim is lost, and whether somebody asked to stop it."""

@@ -1,4 +1,4 @@
-"""The ledger in this process's memory: for studies that need not outlive it, and as the model of the others."""
+"""The ledger in this process's memory: for studies that need not outlive it, and a model of the others."""
 
 from __future__ import annotations
 
@@ -93,6 +93,8 @@ class MemoryStorage:
                     f"a study called {spec.name!r} exists in {self.url}.",
                     hint="Take another name, or load it (load_if_exists=True).",
                 )
+            if spec.dataset_id is not None and not 1 <= spec.dataset_id <= len(self._datasets):
+                raise InputError(f"the study's data set, {spec.dataset_id}, is not in this ledger.")
             spec = replace(spec, optimizer=_own(spec.optimizer), scheduler=_own(spec.scheduler))
             ledger = StudyLedger(self._next_id, spec, _space_form(spec.space))
             self._ids[spec.name] = self._next_id

@@ -21,8 +21,8 @@ def open_storage(url: str | Path | None = None, **options: Any) -> Storage:
     Parameters
     ----------
     url : str or Path, optional
-        ``None`` or ``"memory://"``: in this process's memory. ``"sqlite:///ledger.db"``, or a path that ends in
-        ``.db``, ``.sqlite`` or ``.sqlite3``: a file, which any number of processes may use at a time.
+        ``None`` or ``"memory://"``: in this process's memory. ``"sqlite:///ledger.db"``, or a path that ends
+        in ``.db``, ``.sqlite`` or ``.sqlite3``: a file, which any number of processes may use at a time.
     **options
         For SQLite: ``durability="power"`` (finished results survive a power failure; default) or
         ``"process"`` (they survive the end of any process; faster), and ``timeout_s``, how long to wait for

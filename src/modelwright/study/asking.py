@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from modelwright._base.seeds import generator, seed_for
-from modelwright.errors import StudyStateError
+from modelwright.errors import InputError, StudyStateError
 from modelwright.execution.base import Resources
 from modelwright.records import (
     Exhausted,
@@ -23,11 +24,11 @@ from modelwright.records import (
 )
 from modelwright.storage.base import Claim, Finish, NoClaim, Storage
 from modelwright.study.leases import LeaseKeeper
-from modelwright.study.outcomes import read_values
+from modelwright.study.outcomes import last_values, read_values
 from modelwright.study.proposing import Proposer
 from modelwright.study.trial import RunningTrial
 from modelwright.study.view import LedgerView
-from modelwright.study.worker import this_worker
+from modelwright.study.worker import retire, this_worker
 
 __all__ = ["AskedTrials"]
 
@@ -44,8 +45,6 @@ _WHY_NONE = {
 class _Asked:
     claim: Claim
     started: float
-    folder: None = None
-    resources: Resources = Resources()
     attrs: dict[str, Any] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
 
@@ -65,11 +64,14 @@ class AskedTrials:
         """Claim the next trial, with a configuration."""
         claim = self._claim()
         spec = self._view.record.spec
-        if claim.params is None:
-            params = self._proposal(claim)
-        else:
-            self._view.refresh()
-            params = self._view.space.load(claim.params)
+        try:
+            params = self._configuration(claim)
+        except BaseException:
+            self._storage.release(claim, "it could not be proposed")
+            raise
+        if isinstance(params, (Wait, Exhausted)):
+            self._storage.release(claim, params.reason, close=isinstance(params, Exhausted))
+            raise StudyStateError(f"there is no trial to ask for: {params.reason}.")
         asked = self._open[claim.number] = _Asked(claim, time.monotonic())
         assert self._leases is not None
         self._leases.add(claim)
@@ -84,7 +86,17 @@ class AskedTrials:
         return RunningTrial(_Line(self, asked), argument)
 
     def tell(self, number: int, values: Any, state: TrialState) -> None:
-        """Finish a trial that was asked for."""
+        """Finish a trial that was asked for.
+
+        Raises
+        ------
+        InputError
+            The state is not one that a trial can end in.
+        StudyStateError
+            The trial is not ours to tell.
+        """
+        if not state.finished:
+            raise InputError(f"expected the state complete, pruned or failed, got {state.value!r}.")
         asked = self._open.get(number)
         if asked is None:
             raise StudyStateError(
@@ -101,6 +113,8 @@ class AskedTrials:
                 failure, state = read, TrialState.FAILED
             else:
                 result = read
+        elif asked.reports:  # pruned without a word: its last report stands for it, as in a run
+            result = last_values(asked.reports, self._view.record.spec.objectives)
         outcome = Outcome(
             state, result, failure, user_attrs=asked.attrs, duration_s=time.monotonic() - asked.started
         )
@@ -115,10 +129,13 @@ class AskedTrials:
 
     def close(self) -> None:
         """Give back what was not told."""
-        if self._leases is not None:
-            self._leases.close()
+        if self._leases is None:
+            return
+        self._leases.close()
+        self._leases = None
         for number in sorted(self._open, reverse=True):
             self._storage.release(self._open.pop(number).claim, "closed")
+        retire(self._worker_id)
 
     def _claim(self) -> Claim:
         record = self._view.record
@@ -139,13 +156,12 @@ class AskedTrials:
             raise StudyStateError(f"there is no trial to ask for: {why}")
         return answer
 
-    def _proposal(self, claim: Claim) -> dict[str, Any]:
+    def _configuration(self, claim: Claim) -> dict[str, Any] | Wait | Exhausted:
+        if claim.params is not None:
+            return self._proposer.load(claim.params)
         rng = generator(self._view.record.spec.seed, claim.number)
         answer = self._proposer.ask(Ticket(claim.number, rng))
-        if isinstance(answer, (Wait, Exhausted)):
-            self._storage.release(claim, answer.reason, close=isinstance(answer, Exhausted))
-            raise StudyStateError(f"there is no trial to ask for: {answer.reason}.")
-        return self._proposer.write(claim, answer)
+        return answer if isinstance(answer, (Wait, Exhausted)) else self._proposer.write(claim, answer)
 
 
 @dataclass(slots=True)
@@ -154,14 +170,8 @@ class _Line:
 
     trials: AskedTrials
     asked: _Asked
-
-    @property
-    def folder(self) -> None:
-        return None
-
-    @property
-    def resources(self) -> Resources:
-        return self.asked.resources
+    folder: Path | None = None
+    resources: Resources = field(default_factory=Resources)
 
     def send(self, kind: str, payload: Any) -> None:
         if kind == "report":

@@ -51,4 +51,5 @@ class FunctionCallback(Callback):
         self._function = function
 
     def on_trial_end(self, run: Runner, trial: Trial) -> None:
+        """Call the function, with the trial as users read it."""
         self._function(run.study, run.study.result(trial))

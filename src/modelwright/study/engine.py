@@ -13,6 +13,13 @@ A trial's way through the engine::
                    └ with params already: StartTrial     ├ deadline, interrupt: CancelTrial, then ReleaseTrial
                                                          ├ StopAsked: CancelTrial, then FinishTrial (killed)
                                                          └ ClaimLost: CancelTrial, then DropTrial
+
+Two knots have to be untied where several processes work on one study and any of them may die:
+
+- *All that is held waits* for a trial whose worker is gone. Trials that wait use no slot, so one more is
+  claimed now and then: the ledger gives the abandoned one first. One that has to wait too goes straight back.
+- *The space is exhausted*, and several trials never had a configuration. A number is only given back from the
+  top, so all of them are claimed and held before they go back, the highest first.
 """
 
 from __future__ import annotations
@@ -62,9 +69,14 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The ledger gave a trial."""
+    """The ledger gave a trial.
+
+    One that has a configuration starts at once if it is `ready`: in lock-step mode what its early stopping
+    compares it with may still be to come.
+    """
 
     claim: Claim
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +178,10 @@ class ClaimTrial:
 
 @dataclass(frozen=True, slots=True)
 class ProposeFor:
-    """Ask the optimizer; answer with Proposed, ProposalWaits, SpaceExhausted or ClaimLost."""
+    """Ask the optimizer, unless it has a configuration.
+
+    Answer with Proposed, ProposalWaits, SpaceExhausted or ClaimLost.
+    """
 
     number: int
 
@@ -218,19 +233,13 @@ class EndRun:
 
 
 Instruction = (
-    ClaimTrial
-    | ProposeFor
-    | StartTrial
-    | CancelTrial
-    | FinishTrial
-    | ReleaseTrial
-    | DropTrial
-    | EndRun
+    ClaimTrial | ProposeFor | StartTrial | CancelTrial | FinishTrial | ReleaseTrial | DropTrial | EndRun
 )
 
 
 class _Phase(Enum):
-    CLAIMED = "claimed"
+    CLAIMED = "claimed"  # its proposal waits
+    HELD = "held"  # there will be no proposal; goes back with the others like it
     RUNNING = "running"
     RELEASING = "releasing"  # cancelled; goes back to the ledger when its task is over
     KILLING = "killing"  # cancelled; counts as failed
@@ -241,6 +250,10 @@ class _Phase(Enum):
 class _Flight:
     phase: _Phase
     why: str = ""
+
+    @property
+    def started(self) -> bool:
+        return self.phase not in (_Phase.CLAIMED, _Phase.HELD)
 
 
 @dataclass(slots=True)
@@ -257,17 +270,23 @@ class Engine:
         How long running trials may go on after an interrupt.
     poll_s : float
         How long to wait before the ledger is asked again when others hold the last trials.
+    most_patient_s : float
+        The longest time between two looks for an abandoned trial while all trials that are held wait.
     """
 
     slots: int
     deadline_s: float | None = None
     grace_s: float = 5.0
     poll_s: float = 0.25
+    most_patient_s: float = 5.0
     _flights: dict[int, _Flight] = field(default_factory=dict)
     _next_claim_s: float = -math.inf
     _claiming: bool = False
     _ending: str = ""  # why no more trials are started; empty while they are
     _spent: bool = False  # the ledger has nothing left for anybody, as of the last answer
+    _draining: bool = False  # the space is exhausted
+    _patience_s: float = 0.0
+    _probe_at_s: float = math.inf
     _cancel_at_s: float = math.inf
     _ended: bool = False
 
@@ -286,18 +305,16 @@ class Engine:
         match event:
             case Tick(now_s):
                 return self._tick(now_s)
-            case Claimed(claim):
-                return self._claimed(claim)
+            case Claimed(claim, ready):
+                return self._claimed(claim, ready)
             case NothingToClaim(answer, now_s):
                 return self._refused(answer, now_s)
             case Proposed(number):
-                self._flights[number].phase = _Phase.RUNNING
-                return [StartTrial(number)]
-            case ProposalWaits():
-                return []
+                return self._proposed(number)
+            case ProposalWaits(number):
+                return self._waits(number)
             case SpaceExhausted(number, reason):
-                del self._flights[number]
-                return [ReleaseTrial(number, reason, close=True)]
+                return self._exhausted(number, reason)
             case TaskEnded(number, cancelled):
                 return self._task_ended(number, cancelled)
             case ClaimLost(number):
@@ -305,58 +322,92 @@ class Engine:
             case StopAsked(number):
                 return self._cancel(number, _Phase.KILLING, "stopped on request")
             case StopRequested(reason):
-                self._ending = self._ending or reason
-                return self._release_unstarted(reason)
+                return self._end(reason)
             case Interrupted(now_s, hard):
-                self._ending = "interrupted"
                 self._cancel_at_s = now_s if hard else min(self._cancel_at_s, now_s + self.grace_s)
-                return self._release_unstarted("interrupted") + self._tick(now_s)
+                return self._end("interrupted") + self._tick(now_s)
             case StudyMoved(state):
-                if state is StudyState.PAUSED:
-                    self._ending = self._ending or "paused"
-                return []
+                return self._end("paused") if state is StudyState.PAUSED else []
 
     def _tick(self, now_s: float) -> list[Instruction]:
         if self._ended:
             return []
-        if self.deadline_s is not None and now_s >= self.deadline_s:
-            self._ending = self._ending or "time is up"
-            self._cancel_at_s = min(self._cancel_at_s, self.deadline_s)
         instructions: list[Instruction] = []
+        if self.deadline_s is not None and now_s >= self.deadline_s:
+            instructions += self._end("time is up")
+            self._cancel_at_s = min(self._cancel_at_s, self.deadline_s)
         if now_s >= self._cancel_at_s:
-            instructions += self._release_unstarted(self._ending)
             for number in [n for n, f in self._flights.items() if f.phase is _Phase.RUNNING]:
                 instructions += self._cancel(number, _Phase.RELEASING, self._ending)
         if self._ending:
             return instructions + self._end_if_empty()
         if self._claiming:
             return instructions
-        instructions += [
-            ProposeFor(number)
-            for number, flight in self._flights.items()
-            if flight.phase is _Phase.CLAIMED
-        ]
+        instructions += [ProposeFor(n) for n, f in self._flights.items() if f.phase is _Phase.CLAIMED]
         return instructions + self._claim_if_free(now_s)
 
     def _claim_if_free(self, now_s: float) -> list[Instruction]:
-        if len(self._flights) < self.slots and now_s >= self._next_claim_s:
-            self._claiming = True
-            return [ClaimTrial()]
-        return []
+        free = len(self._flights) < self.slots or self._may_probe(now_s)
+        if not free or now_s < self._next_claim_s:
+            return []
+        self._claiming = True
+        return [ClaimTrial()]
 
-    def _claimed(self, claim: Claim) -> list[Instruction]:
+    def _may_probe(self, now_s: float) -> bool:
+        """Whether to claim beyond the slots, because all that is held has been waiting for a while."""
+        if any(flight.started for flight in self._flights.values()):
+            self._probe_at_s = math.inf
+            return False
+        if self._probe_at_s == math.inf:
+            self._patience_s = min(max(self.poll_s, 2 * self._patience_s), self.most_patient_s)
+            self._probe_at_s = now_s + self._patience_s
+        if now_s < self._probe_at_s:
+            return False
+        self._probe_at_s = math.inf
+        return True
+
+    def _claimed(self, claim: Claim, ready: bool) -> list[Instruction]:
         self._claiming = False
         self._spent = False
         if self._ending:
             return [ReleaseTrial(claim.number, self._ending)]
-        if claim.params is not None:
+        if claim.params is not None and ready:
             self._flights[claim.number] = _Flight(_Phase.RUNNING)
             return [StartTrial(claim.number)]
         self._flights[claim.number] = _Flight(_Phase.CLAIMED)
         return [ProposeFor(claim.number)]
 
+    def _proposed(self, number: int) -> list[Instruction]:
+        self._patience_s = 0.0
+        self._draining = False
+        for flight in self._flights.values():
+            if flight.phase is _Phase.HELD:
+                flight.phase = _Phase.CLAIMED  # there is something left after all
+        self._flights[number].phase = _Phase.RUNNING
+        return [StartTrial(number)]
+
+    def _waits(self, number: int) -> list[Instruction]:
+        if len(self._flights) <= self.slots:
+            return []
+        del self._flights[number]
+        return [ReleaseTrial(number, "there was none to take over")]
+
+    def _exhausted(self, number: int, reason: str) -> list[Instruction]:
+        if not self._draining:
+            self._draining = True
+            del self._flights[number]
+            return [ReleaseTrial(number, reason, close=True)]
+        self._flights[number] = _Flight(_Phase.HELD, reason)
+        if self._claiming:
+            return []
+        self._claiming = True
+        return [ClaimTrial()]
+
     def _refused(self, answer: NoClaim, now_s: float) -> list[Instruction]:
         self._claiming = False
+        if held := [number for number, f in self._flights.items() if f.phase is _Phase.HELD]:
+            self._next_claim_s = -math.inf  # these stood in the way of a clear answer
+            return self._release(held, self._flights[held[0]].why)
         # Asked again when a trial of ours ends, or after a pause, since others' trials may come back.
         self._next_claim_s = now_s + self.poll_s
         if answer.reason in ("spent", "closed", "complete"):
@@ -364,7 +415,7 @@ class Engine:
             if not self._flights:
                 self._ending = self._ending or answer.reason
         elif answer.reason == "paused":
-            self._ending = self._ending or "paused"
+            return self._end("paused") + self._end_if_empty()
         return self._end_if_empty() if self._ending else []
 
     def _task_ended(self, number: int, cancelled: bool) -> list[Instruction]:
@@ -372,31 +423,39 @@ class Engine:
         self._next_claim_s = -math.inf
         if flight.phase is _Phase.LOST:
             done: Instruction = DropTrial(number)
-        elif flight.phase is _Phase.RELEASING and cancelled:
-            done = ReleaseTrial(number, flight.why)
+        elif cancelled and (flight.phase is _Phase.RELEASING or self._broken_off(flight)):
+            done = ReleaseTrial(number, flight.why or self._ending)
             self._spent = False
         else:
             # What came in the last moment still counts, also after a deadline.
             done = FinishTrial(number)
         return [done, *(self._end_if_empty() if self._ending else [])]
 
+    def _broken_off(self, flight: _Flight) -> bool:
+        """Whether a signal broke into an objective in the run's own thread, before we had to ask it to go."""
+        return flight.phase is _Phase.RUNNING and bool(self._ending)
+
     def _cancel(self, number: int, phase: _Phase, why: str) -> list[Instruction]:
         flight = self._flights.get(number)
         if flight is None or flight.phase in (_Phase.LOST, phase):
             return []
-        if flight.phase is _Phase.CLAIMED:
+        if not flight.started:
             del self._flights[number]
             return [DropTrial(number) if phase is _Phase.LOST else FinishTrial(number)]
         already = flight.phase is not _Phase.RUNNING
         flight.phase, flight.why = phase, why
         return [] if already else [CancelTrial(number, why)]
 
-    def _release_unstarted(self, why: str) -> list[Instruction]:
-        unstarted = [n for n, f in self._flights.items() if f.phase is _Phase.CLAIMED]
-        for number in unstarted:
+    def _end(self, reason: str) -> list[Instruction]:
+        """Start nothing more, and give back what has not started."""
+        self._ending = reason if reason == "interrupted" else self._ending or reason
+        return self._release([n for n, f in self._flights.items() if not f.started], self._ending)
+
+    def _release(self, numbers: list[int], why: str) -> list[Instruction]:
+        for number in numbers:
             del self._flights[number]
         # Highest first, so that each number can be given back to the study's counter.
-        return [ReleaseTrial(number, why) for number in sorted(unstarted, reverse=True)]
+        return [ReleaseTrial(number, why) for number in sorted(numbers, reverse=True)]
 
     def _end_if_empty(self) -> list[Instruction]:
         if self._flights or self._claiming or self._ended:

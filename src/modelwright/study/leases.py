@@ -49,9 +49,11 @@ class LeaseKeeper:
         """Let this trial's lease go."""
         with self._lock:
             self._claims.pop(number, None)
+            self._lost.discard(number)
+            self._stop.discard(number)
 
     def take(self) -> tuple[set[int], set[int], list[StudyState]]:
-        """Return, once, the trials that were lost, those that somebody wants killed, and the study's states."""
+        """Return, once, the trials that were lost, those that somebody wants killed, the study's states."""
         with self._lock:
             answer = self._lost, self._stop, self._states
             self._lost, self._stop, self._states = set(), set(), []
@@ -74,8 +76,10 @@ class LeaseKeeper:
             except StorageError:
                 continue  # out of reach for now; the fence decides later whether the work still counts
             with self._lock:
-                self._lost |= controls.lost & self._claims.keys()
-                self._stop |= controls.stop & self._claims.keys()
-                self._states.extend(controls.state.values())
+                # A trial that was given back and claimed anew meanwhile has another claim now.
+                same = {claim.number for claim in claims if self._claims.get(claim.number) is claim}
+                self._lost |= controls.lost & same
+                self._stop |= controls.stop & same
+                self._states = list(controls.state.values())
             if controls.lost or controls.stop or StudyState.PAUSED in controls.state.values():
                 self._notify()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelwright.execution.base import End, EndKind
-from modelwright.records import Artifact, Failure, FailureKind, Objective, Outcome, TrialState
+from modelwright.records import Artifact, Failure, FailureKind, Objective, Outcome, Report, TrialState
 
-__all__ = ["Result", "outcome_of", "read_values"]
+__all__ = ["Result", "last_values", "outcome_of", "read_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,20 @@ def read_values(returned: Any, objectives: Sequence[Objective]) -> tuple[float, 
     return tuple(values)
 
 
+def last_values(reports: Sequence[Report], objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """Return the values of the last report, empty unless it has one for each objective.
+
+    Examples
+    --------
+    >>> from modelwright.records import Report
+    >>> last_values([Report(1, {"value": 3.0}), Report(2, {"value": 2.0})], [Objective()])
+    (2.0,)
+    """
+    last = reports[-1].values if reports else {}
+    names = [objective.name for objective in objectives]
+    return tuple(last[name] for name in names) if all(name in last for name in names) else ()
+
+
 def _is_sequence(value: Any) -> bool:
     if isinstance(value, Sequence):
         return not isinstance(value, (str, bytes, bytearray))
@@ -127,14 +141,15 @@ def outcome_of(
     Parameters
     ----------
     end : End
-        Its result, if it has one, is what `objective_task.call` returned: ``{"values": [...]}`` or
-        ``{"failure": {...}}``, with ``metrics`` and ``artifacts``.
+        Its result, if it has one, is what `ObjectiveCall` returned: ``{"values": [...]}``,
+        ``{"failure": {...}}`` or ``{"pruned": True}``, with ``metrics`` and ``artifacts``.
     pruned : bool
         Whether the scheduler told the trial to stop.
     last_values : tuple of float
         The last reported values, which stand for a pruned trial that returned nothing usable.
     """
-    state, values, failure = TrialState.FAILED, (), None
+    state, failure = TrialState.FAILED, None
+    values: tuple[float, ...] = ()
     metrics: Mapping[str, Any] = {}
     artifacts: tuple[Artifact, ...] = ()
     if end.kind is EndKind.RESULT:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelwright import __version__
 from modelwright._base.seeds import generator
-from modelwright.errors import ModelwrightError
+from modelwright.errors import ConfigurationError, ModelwrightError
 from modelwright.optimizers import Optimizer, make_optimizer
 from modelwright.records import Exhausted, Proposal, Provenance, Ticket, Wait
 from modelwright.space import Bool, Categorical, Float, Int, Space
@@ -57,11 +57,10 @@ class Proposer:
     def ask(self, ticket: Ticket) -> Proposal | Wait | Exhausted:
         """Return the proposal for one trial, with everything that it may know at this moment."""
         self._view.refresh()
-        self._fit_space(ticket.number)
-        history = self._view.history_for(ticket.number)
-        if history is None:
+        if not self._view.ready(ticket.number):
             return Wait("lock-step: earlier results are still to come")
-        answer = self.optimizer.ask(history, [ticket])
+        self._fit_space(ticket.number)
+        answer = self.optimizer.ask(self._view.history_for(ticket.number), [ticket])
         return answer[0] if isinstance(answer, list) else answer
 
     def write(self, claim: Claim, proposal: Proposal) -> dict[str, Any]:
@@ -80,47 +79,58 @@ class Proposer:
 
         A new one joins the space by a new version. The value depends on nothing but the study's seed, the
         trial and the name, since the trial's proposal was made without the parameter.
+
+        Raises
+        ------
+        ModelwrightError
+            The parameter makes no sense, or it is in the space and inactive in this trial.
         """
+        if name in self._base:
+            raise ConfigurationError(
+                f"the parameter {name!r} is inactive in trial {claim.number}.",
+                hint="Ask for it only where its condition is met.",
+            )
         self._view.refresh()
-        space = self.full_space()
-        while name not in space:
+        while name not in (space := self.full_space()):
             try:
                 wider = space.with_parameter(name, _parameter(kind, options))
             except TypeError as error:
                 raise ModelwrightError(f"the parameter {name!r}: {error}") from error
-            based_on = self._view.record.space_version
-            self._storage.add_space(claim.study_id, wider.to_json(), based_on)
+            # Somebody else may add another one in the meantime: then theirs counts, and ours is tried again.
+            self._storage.add_space(claim.study_id, wider.to_json(), self._view.record.space_version)
             self._view.refresh()
-            # Somebody else may have added another one in the meantime: then theirs counts first.
-            space = wider if self._view.record.space == wider.to_json() else self.full_space()
         rng = generator(self._view.record.spec.seed, claim.number, "parameter", name)
         value = space[name].decode(float(rng.random()))
         self._storage.extend(claim, space.dump({name: value}), self._view.record.space_version)
-        self._view.use_space(space)
         return value
+
+    def load(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a configuration of the ledger with real values, whatever version of the space it is of."""
+        self._view.refresh()
+        return self.full_space().load(params)
 
     def full_space(self) -> Space:
         """Return the newest space, with real choices where the first version had them."""
         version = self._view.record.space_version
-        if version == self._full_version:
-            return self._full
-        stored = Space.from_json(self._view.record.space)
-        added = {n: p for n, p in stored.parameters.items() if n not in self._base}
-        space = self._base
-        for name, parameter in added.items():
-            space = space.with_parameter(name, parameter)
-        self._full, self._full_version = space, version
-        return space
+        if version != self._full_version:
+            self._full = self._base
+            for name, parameter in Space.from_json(self._view.record.space).parameters.items():
+                if name not in self._base:
+                    self._full = self._full.with_parameter(name, parameter)
+            self._full_version = version
+        return self._full
 
     def _fit_space(self, number: int) -> None:
         if self._view.record.space_version == 0:
             return
-        names = self._view.space_names_for(number)
-        full = self.full_space()
-        if names is not None:
-            allowed = {*self._base.names, *names}
-            full = full.subspace([name for name in full.names if name in allowed])
-        self._view.use_space(full)
+        full, names = self.full_space(), self._view.names_for(number)
+        if names is None:
+            self._view.use_space(full)
+        elif [*self._base.names, *names] != list(self._view.space.names):
+            space = self._base
+            for name in names:
+                space = space.with_parameter(name, full[name])
+            self._view.use_space(space)
 
 
 def _parameter(kind: str, options: Mapping[str, Any]) -> Float | Int | Categorical | Bool:

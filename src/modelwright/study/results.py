@@ -101,7 +101,7 @@ def to_dataframe(trials: Sequence[TrialResult], objectives: Sequence[str]) -> pd
     ``datetime_complete``, ``duration``, ``params_<name>`` ..., ``user_attrs_<name>`` ..., ``failure``,
     ``state`` in capitals.
     """
-    pd = require("pandas", extra="tabular", feature="a table of trials")
+    pandas = require("pandas", extra="tabular", feature="a table of trials")
     rows = []
     for trial in trials:
         row: dict[str, Any] = {"number": trial.number}
@@ -116,9 +116,9 @@ def to_dataframe(trials: Sequence[TrialResult], objectives: Sequence[str]) -> pd
         row.update({f"params_{name}": value for name, value in trial.params.items()})
         row.update({f"user_attrs_{name}": value for name, value in trial.user_attrs.items()})
         row["failure"] = None if trial.failure is None else trial.failure.kind.value
-        row["state"] = trial.state.value.upper()
+        # Optuna's word for a failed trial is FAIL; all others are ours in capitals.
+        row["state"] = trial.state.value.upper().replace("FAILED", "FAIL")
         rows.append(row)
-    table: pd.DataFrame = pd.DataFrame(rows)
+    table: pd.DataFrame = pandas.DataFrame(rows)
     order = [c for c in table.columns if c not in ("failure", "state")] + ["failure", "state"]
-    return table[order] if rows else table
-
+    return table.reindex(columns=order) if rows else table

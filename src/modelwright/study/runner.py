@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections import deque
@@ -12,9 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import generator, seed_for
 from modelwright.errors import ModelwrightError, StaleClaimError
-from modelwright.execution.base import End, Ended, EndKind, Executor, Job, Limits, Started, Task
+from modelwright.execution.base import (
+    End,
+    Ended,
+    EndKind,
+    Event,
+    Executor,
+    Function,
+    Job,
+    Limits,
+    Started,
+    Task,
+)
 from modelwright.records import (
     Exhausted,
+    Failure,
     FailureKind,
     Outcome,
     Report,
@@ -27,7 +40,7 @@ from modelwright.storage.base import Claim, Finish, NoClaim, WorkerInfo
 from modelwright.study import engine as e
 from modelwright.study.callbacks import Callback
 from modelwright.study.leases import LeaseKeeper
-from modelwright.study.outcomes import outcome_of
+from modelwright.study.outcomes import last_values, outcome_of
 from modelwright.study.proposing import Proposer
 from modelwright.study.signals import Interrupts
 from modelwright.study.trial import ObjectiveCall
@@ -41,7 +54,10 @@ __all__ = ["Runner"]
 _TICK_S = 0.2  # how often the engine is asked while nothing happens
 _WAIT_TICK_S = 0.02  # while a proposal waits for results of others
 _REPORT_PAUSE_S = 0.25  # reports are written in batches, at most this late
-_REAP_S = 5.0  # how often dead workers of this machine are looked for while others hold the last trials
+_REAP_S = 5.0  # how often dead workers of this machine are looked for while others hold what we wait for
+_LIMITS = frozenset({FailureKind.TIMEOUT, FailureKind.MEMORY})
+
+_log = logging.getLogger("modelwright")
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +67,6 @@ class _Attempt:
     claim: Claim
     params: dict[str, Any] | None = None  # real values, once proposed
     job: Job | None = None
-    end: End | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     unwritten: list[Report] = field(default_factory=list)
@@ -76,8 +91,8 @@ class Runner:
         Of each trial.
     worker : WorkerInfo
         Who this is to the ledger.
-    scheduler : Scheduler, optional
-        Who stops trials early.
+    scheduler : callable, optional
+        Makes one that stops trials early; one is made for each history that decisions are taken by.
     catch : tuple of exception types
         An exception of another type ends the run, after its trial has been recorded as failed.
     callbacks : sequence of Callback
@@ -95,18 +110,21 @@ class Runner:
         *,
         limits: Limits,
         worker: WorkerInfo,
-        scheduler: Scheduler | None,
+        scheduler: Callable[[], Scheduler] | None,
         catch: tuple[type[BaseException], ...],
         callbacks: Sequence[Callback],
         folder: Path | None,
     ) -> None:
         self.study = study
         self.executor = executor
-        self._call = call
+        self._interrupts = Interrupts(executor)
+        # A process of its own gets the call itself; in this one Ctrl-C has to be able to end it.
+        self._call: Function = call if executor.isolates else self._interrupts.breakable(call)
         self._engine = engine
         self._limits = limits
         self._worker = worker
-        self._scheduler = scheduler
+        self._make_scheduler = scheduler
+        self._schedulers: dict[int, Scheduler] = {}
         self._catch = tuple(f"{t.__module__}.{t.__qualname__}" for t in catch)
         self._callbacks = list(callbacks)
         self._folder = folder
@@ -117,8 +135,8 @@ class Runner:
         self._lease_s = study._view.record.spec.lease_s
         self._attempts: dict[int, _Attempt] = {}
         self._leases = LeaseKeeper(self._storage, self._lease_s, executor.wake)
-        self._interrupts = Interrupts(executor)
         self._next_reap_s = 0.0
+        self._stop_reason = ""
         self._ended: e.EndRun | None = None
         self._uncaught: str | None = None
 
@@ -142,11 +160,15 @@ class Runner:
         return self._worker.id
 
     def stop(self, reason: str = "stopped") -> None:
-        """Start no more trials, and end when the running ones are over."""
-        self._feed(e.StopRequested(reason))
+        """Start no more trials, and end when the running ones are over; callable from any thread."""
+        self._stop_reason = reason
+        self.executor.wake()
 
     def submit_helper(self, task: Task) -> Job:
-        """Run a task beside the trials, in a slot of the role "helper"; poll ``job.done``."""
+        """Run a task beside the trials, in a slot of the task's role; poll ``job.done``.
+
+        An executor of one's own with slots of the role ``"helper"`` keeps such tasks out of the trials' way.
+        """
         return self.executor.submit(task)
 
     def wait(self, job: Job, timeout_s: float) -> bool:
@@ -168,47 +190,60 @@ class Runner:
         ModelwrightError
             An objective raised what `catch` does not name.
         """
-        try:
-            with self._interrupts:
-                self._call_back("on_start")
-                while self._ended is None:
-                    self._feed(e.Tick(time.monotonic()))
-                    if self._ended is None:
-                        self._pump(self._pause_s())
-                        self._call_back("on_tick")
-                self._call_back("on_end", self._ended.reason)
-        except BaseException:
-            self._abandon()
-            raise
-        finally:
-            self._leases.close()
-        if self._ended.complete:
+        with self._interrupts:
+            try:
+                ended = self._loop()
+                self._call_back("on_end", ended.reason)
+            except BaseException:
+                self._abandon()
+                raise
+            finally:
+                self._leases.close()
+        if ended.complete and self._nothing_came_up():
             self._storage.set_state(self._study_id, StudyState.COMPLETE)
         if self._uncaught is not None:
             raise ModelwrightError(self._uncaught, code="E_OBJECTIVE")
         if self._interrupts.signal is not None:
             self._interrupts.raise_again()
-        return self._ended.reason
+        return ended.reason
+
+    def _loop(self) -> e.EndRun:
+        self._call_back("on_start")
+        while True:
+            if self._stop_reason:
+                self._feed(e.StopRequested(self._stop_reason))
+            self._feed(e.Tick(time.monotonic()))
+            if self._ended is not None:
+                return self._ended
+            self._pump(self._pause_s())
+            self._call_back("on_tick")
+
+    def _nothing_came_up(self) -> bool:
+        """Whether the study is still over: somebody may have raised its budget in the last moment."""
+        self._view.refresh()
+        record = self._view.record
+        used_up = record.budget_trials is not None and record.issued >= record.budget_trials
+        return (used_up or bool(record.closed)) and not self._view.unfinished
 
     def _pause_s(self) -> float:
         pause = _WAIT_TICK_S if self._engine.waiting else _TICK_S
-        remaining = self.remaining_s
-        return pause if remaining is None else max(0.0, min(pause, remaining))
+        return min(pause, self.remaining_s or pause)  # after the deadline, trials have their grace
 
     def _pump(self, timeout_s: float) -> None:
         """Let the executor work, and pass on what came of it."""
-        with self._interrupts.raising():
+        events: Sequence[Event] = ()
+        with self._interrupts.absorbing():
             events = self.executor.events(timeout_s, self._answer)
         now = time.monotonic()
         for event in events:
-            number = event.job.attrs.get("number")
-            if number is None:
+            attempt = self._attempt_of(event.job)
+            if attempt is None:
                 continue  # a helper task: whoever submitted it polls it
+            number = attempt.claim.number
             if isinstance(event, Started):
                 self._call_back("on_trial_start", number)
             elif isinstance(event, Ended):
                 assert event.job.end is not None
-                self._attempts[number].end = event.job.end
                 self._feed(e.TaskEnded(number, event.job.end.kind is EndKind.CANCELLED))
         lost, stop, states = self._leases.take()
         for number in lost:
@@ -220,8 +255,15 @@ class Runner:
         for attempt in self._attempts.values():
             if attempt.unwritten and now - attempt.unwritten_since > _REPORT_PAUSE_S:
                 self._write_reports(attempt)
-        if (hard := self._interrupts.take()) is not None:
-            self._feed(e.Interrupted(now, hard))
+        if (again := self._interrupts.take()) is not None:
+            if again:
+                self._interrupts.raise_again()  # no more grace: the executor is closed on the way out
+            self._feed(e.Interrupted(now, hard=False))
+
+    def _attempt_of(self, job: Job) -> _Attempt | None:
+        """Return the attempt that a job belongs to; None for helper tasks and what an earlier run left."""
+        attempt = self._attempts.get(job.attrs.get("number", -1))
+        return attempt if attempt is not None and attempt.job is job else None
 
     def _feed(self, event: e.Event) -> None:
         events = deque([event])
@@ -246,7 +288,8 @@ class Runner:
             case e.FinishTrial(number):
                 self._finish(number)
             case e.ReleaseTrial(number, why, close):
-                self._storage.release(self._forget(number).claim, why, close=close)
+                self._storage.release(self._attempts[number].claim, why, close=close)
+                self._forget(number)
             case e.DropTrial(number):
                 self._forget(number)
             case e.EndRun():
@@ -259,20 +302,27 @@ class Runner:
         answer = self._storage.claim(self._study_id, self._worker.id, uuid.uuid4().hex, self._lease_s)
         now = time.monotonic()
         if isinstance(answer, NoClaim):
-            if answer.reason == "busy" and now >= self._next_reap_s:
-                self._next_reap_s = now + _REAP_S
-                forfeit_dead_workers(self._storage, self._study_id, self._worker)
+            if answer.reason == "busy":
+                self._reap(now)
             return e.NothingToClaim(answer, now)
         self._attempts[answer.number] = _Attempt(answer)
         self._leases.add(answer)
-        return e.Claimed(answer)
+        self._view.refresh()
+        return e.Claimed(answer, self._view.settled(answer.number))
+
+    def _reap(self, now: float) -> None:
+        if now >= self._next_reap_s:
+            self._next_reap_s = now + _REAP_S
+            forfeit_dead_workers(self._storage, self._study_id, self._worker)
 
     def _propose(self, number: int) -> e.Event:
         attempt = self._attempts[number]
-        spec = self._view.record.spec
-        answer = self._proposer.ask(Ticket(number, generator(spec.seed, number)))
+        if attempt.claim.params is not None:
+            self._view.refresh()
+            return e.Proposed(number) if self._view.settled(number) else self._wait_for_others(number)
+        answer = self._proposer.ask(Ticket(number, generator(self._view.record.spec.seed, number)))
         if isinstance(answer, Wait):
-            return e.ProposalWaits(number)
+            return self._wait_for_others(number)
         if isinstance(answer, Exhausted):
             return e.SpaceExhausted(number, answer.reason)
         try:
@@ -281,13 +331,16 @@ class Runner:
             return e.ClaimLost(number)
         return e.Proposed(number)
 
+    def _wait_for_others(self, number: int) -> e.Event:
+        self._reap(time.monotonic())
+        return e.ProposalWaits(number)
+
     def _start(self, number: int) -> None:
         attempt = self._attempts[number]
         claim, spec = attempt.claim, self._view.record.spec
         if attempt.params is None:  # it had a configuration already
             assert claim.params is not None
-            self._view.refresh()  # its space may be newer than ours
-            attempt.params = self._view.space.load(claim.params)
+            attempt.params = self._proposer.load(claim.params)
         argument = {
             "number": number,
             "params": attempt.params,
@@ -305,51 +358,56 @@ class Runner:
         attempt = self._attempts[number]
         self._write_reports(attempt)
         outcome = self._outcome(attempt)
-        self._forget(number)
         answer = self._storage.finish(attempt.claim, outcome, attempt.claim.claim_id)
+        self._forget(number)
         if answer is Finish.STALE:
             return
-        if outcome.failure is not None and outcome.failure.kind is FailureKind.ERROR:
-            self._check_caught(number, attempt, outcome)
+        if outcome.failure is not None:
+            self._look_at_failure(number, attempt, outcome.failure)
         if self._callbacks:
             self._view.refresh()
             self._call_back("on_trial_end", self._view.trials[number])
 
     def _outcome(self, attempt: _Attempt) -> Outcome:
-        end = attempt.end or End(EndKind.CANCELLED, detail="stopped before it started")
-        names = [objective.name for objective in self._view.record.spec.objectives]
-        last = attempt.reports[-1].values if attempt.reports else {}
+        end = (attempt.job.end if attempt.job else None) or End(
+            EndKind.CANCELLED, detail="stopped before it started"
+        )
         folder = attempt.job.task.folder if attempt.job else None
         return outcome_of(
             end,
             pruned=attempt.pruned,
-            last_values=tuple(last[name] for name in names) if all(n in last for n in names) else (),
+            last_values=last_values(attempt.reports, self._view.record.spec.objectives),
             user_attrs=attempt.attrs,
             log_location="" if folder is None else str(folder),
         )
 
-    def _check_caught(self, number: int, attempt: _Attempt, outcome: Outcome) -> None:
-        assert outcome.failure is not None
-        error = attempt.end.error if attempt.end else None
-        if error is None or set(self._catch) & set(error.types):
+    def _look_at_failure(self, number: int, attempt: _Attempt, failure: Failure) -> None:
+        if failure.kind in _LIMITS and self._view.record.spec.reproducible:
+            _log.warning(
+                "trial %d ran into a limit (%s): lock-step mode cannot promise the same trials from here on",
+                number,
+                failure.message,
+            )
+        end = attempt.job.end if attempt.job else None
+        if end is None or end.error is None or set(self._catch) & set(end.error.types):
             return
         self._uncaught = (
-            f"trial {number} failed with {outcome.failure.message}, which `catch` does not name. "
-            f"The trial is recorded as failed.\n{outcome.failure.traceback}"
+            f"trial {number} failed with {failure.message}, which `catch` does not name. "
+            f"The trial is recorded as failed.\n{failure.traceback}"
         )
-        self._feed(e.StopRequested("an exception that is not caught"))
+        self.stop("an exception that is not caught")
 
-    def _forget(self, number: int) -> _Attempt:
+    def _forget(self, number: int) -> None:
         self._leases.remove(number)
-        return self._attempts.pop(number)
+        del self._attempts[number]
 
     # what trials say ---------------------------------------------------------------------------------
 
     def _answer(self, job: Job, kind: str, payload: Any) -> Any:
-        if "number" not in job.attrs:
+        attempt = self._attempt_of(job)
+        if attempt is None:
             return None
         with self._interrupts.shielded():
-            attempt = self._attempts[job.attrs["number"]]
             if kind == "report":
                 self._take_report(attempt, payload)
             elif kind == "should_stop":
@@ -371,20 +429,28 @@ class Runner:
         attempt.unwritten.append(report)
 
     def _should_stop(self, attempt: _Attempt) -> bool:
-        if self._scheduler is None or attempt.pruned:
+        if self._make_scheduler is None or attempt.pruned:
             return attempt.pruned
         number = attempt.claim.number
         self._write_reports(attempt)
         self._view.refresh()
-        name, sign = (objective := self._view.record.spec.objectives[0]).name, objective.sign
-        steps: dict[float, list[float]] = {}
-        for report in attempt.reports:
-            if name in report.values:
-                steps.setdefault(report.step, []).append(report.values[name] * sign)
-        own = [(step, sum(values) / len(values)) for step, values in sorted(steps.items())]
-        decision = self._scheduler.decide(TrialView(number, own), self._view.decision_history(number))
+        lane = self._view.lane(number)
+        if lane not in self._schedulers:
+            self._schedulers[lane] = self._make_scheduler()
+        trial = TrialView(number, self._own_curve(attempt))
+        decision = self._schedulers[lane].decide(trial, self._view.decision_history(number))
         attempt.pruned = decision is Decision.STOP
         return attempt.pruned
+
+    def _own_curve(self, attempt: _Attempt) -> list[tuple[float, float]]:
+        """Return (step, loss) of this attempt by step, folds averaged; the last report for a step counts."""
+        objective = self._view.record.spec.objectives[0]
+        newest = {(report.step, report.fold): report.values for report in attempt.reports}
+        by_step: dict[float, list[float]] = {}
+        for (step, _), values in newest.items():
+            if objective.name in values:
+                by_step.setdefault(step, []).append(values[objective.name] * objective.sign)
+        return [(step, sum(losses) / len(losses)) for step, losses in sorted(by_step.items())]
 
     def _write_reports(self, attempt: _Attempt) -> None:
         if attempt.unwritten:
@@ -399,13 +465,21 @@ class Runner:
             method(self, *arguments)
 
     def _abandon(self) -> None:
-        """Leave the ledger clean when the run itself fails: kill what runs, give the trials back."""
+        """Leave the ledger clean when the run itself fails: keep what is over, give back the rest."""
         for attempt in self._attempts.values():
             if attempt.job is not None and not attempt.job.done:
                 attempt.job.cancel("the run has failed")
         for number in sorted(self._attempts, reverse=True):
             try:
-                self._storage.release(self._forget(number).claim, "the run has failed")
-            except ModelwrightError:
-                continue  # the ledger is out of reach: the lease will run out
+                self._settle(self._attempts[number])
+            except Exception:  # the ledger is out of reach, or the cause of it all: the lease will run out
+                _log.debug("trial %d could not be given back", number, exc_info=True)
+            self._forget(number)
 
+    def _settle(self, attempt: _Attempt) -> None:
+        end = attempt.job.end if attempt.job else None
+        if end is None or end.kind is EndKind.CANCELLED:
+            self._storage.release(attempt.claim, "the run has failed")
+        else:
+            self._write_reports(attempt)
+            self._storage.finish(attempt.claim, self._outcome(attempt), attempt.claim.claim_id)

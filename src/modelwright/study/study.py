@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from modelwright._base.seeds import fresh_seed
 from modelwright.errors import InputError, StudyExistsError, StudyStateError
 from modelwright.execution.base import Executor
+from modelwright.optimizers import make_optimizer
 from modelwright.records import Component, Objective, SearchSettings, StudySpec, StudyState, Trial, TrialState
+from modelwright.schedulers import make_scheduler
 from modelwright.space import Space
 from modelwright.storage import Storage, open_storage
 from modelwright.storage.base import StudyRecord
@@ -124,7 +127,8 @@ class Study:
             dataset_id=dataset_id,
             search=search or SearchSettings(),
         )
-        opened = open_storage(storage) if not hasattr(storage, "claim") else storage
+        _check_parts(spec)
+        opened = _opened(storage)
         try:
             record = opened.create_study(spec)
         except StudyExistsError:
@@ -134,7 +138,7 @@ class Study:
             _check_same(record, spec)
         if user_attrs:
             record = opened.set_user_attrs(record.id, user_attrs)
-        self._open(opened, record, space, folder)
+        self._open(opened, record, space if len(space) else record.spec.space, folder)
 
     @classmethod
     def load(
@@ -163,7 +167,7 @@ class Study:
         StudyNotFoundError
             There is none of that name.
         """
-        opened = storage if hasattr(storage, "claim") else open_storage(storage)
+        opened = _opened(storage)
         record = opened.study(name)
         if space is not None and space.to_json() != record.spec.space.to_json():
             raise InputError(f"the study {name!r} has another space than the one that was given.")
@@ -171,14 +175,11 @@ class Study:
         study._open(opened, record, space or record.spec.space, folder)
         return study
 
-    def _open(
-        self, storage: Storage, record: StudyRecord, space: Space, folder: str | Path | None
-    ) -> None:
+    def _open(self, storage: Storage, record: StudyRecord, space: Space, folder: str | Path | None) -> None:
         self._storage = storage
         self._folder = Path(folder) if folder is not None else _default_folder(storage, record)
         self._view = LedgerView(storage, record, space)
         self._proposer = Proposer(storage, self._view, space)
-        _ = self._proposer.optimizer  # so that what it cannot do is refused now, not at the first trial
         self._asked = AskedTrials(storage, self._view, self._proposer)
         self._stop: Callable[[str], None] | None = None
 
@@ -257,7 +258,7 @@ class Study:
         return self
 
     def stop(self) -> None:
-        """End the present run once its running trials are over; callable from a callback."""
+        """End the present run once its running trials are over; callable from a callback or a thread."""
         if self._stop is not None:
             self._stop("stopped")
 
@@ -290,7 +291,7 @@ class Study:
             How it ended.
         """
         number = trial if isinstance(trial, int) else trial.number
-        self._asked.tell(number, values, TrialState(str(state).lower()))
+        self._asked.tell(number, values, _trial_state(state))
         self._view.refresh()
         return self.result(self._view.trials[number])
 
@@ -382,7 +383,9 @@ class Study:
         from modelwright.analysis.best import best_trial
 
         if len(self.objectives) > 1:
-            raise StudyStateError("the study has several objectives, so no single best.", hint="Use best_trials.")
+            raise StudyStateError(
+                "the study has several objectives, so no single best.", hint="Use best_trials."
+            )
         self._view.refresh()
         best = best_trial(list(self._view.trials.values()), self.objectives[0])
         if best is None:
@@ -410,7 +413,7 @@ class Study:
 
     def result(self, trial: Trial) -> TrialResult:
         """Return a record of the ledger as users read it."""
-        return TrialResult.of(trial, self._view.space)
+        return TrialResult.of(trial, self._proposer.full_space())
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return one row per trial: number, value, datetimes, duration, params_*, user_attrs_*, state."""
@@ -441,6 +444,26 @@ def _objectives(
     return tuple(Objective(f"value_{i}", item) for i, item in enumerate(directions))  # type: ignore[arg-type]
 
 
+def _opened(storage: str | Path | Storage | None) -> Storage:
+    return open_storage(storage) if storage is None or isinstance(storage, str | Path) else storage
+
+
+def _check_parts(spec: StudySpec) -> None:
+    """Build the optimizer and the scheduler, so that what they cannot do is refused before a study exists."""
+    make_optimizer(
+        spec.optimizer, spec.space, spec.objectives, deterministic=spec.deterministic, seed=spec.seed
+    )
+    if spec.scheduler is not None:
+        make_scheduler(spec.scheduler, spec.objectives)
+
+
+def _trial_state(state: TrialState | str) -> TrialState:
+    try:
+        return TrialState(str(state).lower())
+    except ValueError:
+        raise InputError(f"expected the state complete, pruned or failed, got {state!r}.") from None
+
+
 def _component(value: str | Component | None) -> Component:
     if isinstance(value, Component):
         return value
@@ -463,7 +486,8 @@ def _check_same(record: StudyRecord, spec: StudySpec) -> None:
         old, new = set(stored.space.names), set(spec.space.names)
         changed = sorted(old ^ new) or [n for n in spec.space.names if stored.space[n] != spec.space[n]]
         raise StudyExistsError(
-            f"the study {spec.name!r} is there with another space; different: {', '.join(changed) or 'constraints'}.",
+            f"the study {spec.name!r} is there with another space; "
+            f"different: {', '.join(changed) or 'constraints'}.",
             hint="Use another name, or the same space.",
             code="E_SPEC_CHANGED",
         )
@@ -480,6 +504,6 @@ def _default_folder(storage: Storage, record: StudyRecord) -> Path | None:
     if not storage.url.startswith("sqlite:///"):
         return None
     path = Path(storage.url.removeprefix("sqlite:///").partition("?")[0])
-    return path.with_suffix(".files") / record.spec.name
-
-
+    # A name may be anything, and a folder's may not: "..", for one, would lead out of it.
+    name = re.sub(r"[^\w=+-]+", "-", record.spec.name)[:60].strip("-")
+    return path.with_suffix(".files") / f"{name}-{record.id}"

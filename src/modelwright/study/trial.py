@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -69,10 +70,11 @@ class RunningTrial:
         return generator(self.seed)
 
     def report(
-        self, value: builtins.float | Mapping[str, builtins.float],
+        self,
+        value: builtins.float | Mapping[str, builtins.float],
         step: builtins.float,
         *,
-        fold: builtins.int | None = None
+        fold: builtins.int | None = None,
     ) -> None:
         """Record an intermediate value.
 
@@ -91,7 +93,7 @@ class RunningTrial:
         self._channel.send("report", {"step": _real(step, "step"), "values": finite, "fold": fold})
 
     def should_stop(self) -> builtins.bool:
-        """Return whether the scheduler, or somebody, wants this trial to end now."""
+        """Return whether the scheduler wants this trial to end now; return its value so far if so."""
         if not self._stopped:
             self._stopped = bool(self._channel.ask("should_stop", None))
         return self._stopped
@@ -140,7 +142,7 @@ class RunningTrial:
 
 
 class _Attributes(dict[str, Any]):
-    """A dictionary whose writes reach the ledger at once, so that a crash does not lose them."""
+    """A dictionary whose writes leave the trial's process at once, so that its crash does not lose them."""
 
     def __init__(self, channel: Channel, start: Mapping[str, Any]) -> None:
         super().__init__(start)
@@ -154,6 +156,15 @@ class _Attributes(dict[str, Any]):
         for key, value in dict(*others, **items).items():
             self[key] = value
 
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def __ior__(self, other: Any) -> _Attributes:  # type: ignore[override, misc]
+        self.update(other)
+        return self
+
 
 class ObjectiveCall:
     """Calls the user's function inside the trial's process; the task function of every trial."""
@@ -165,10 +176,14 @@ class ObjectiveCall:
     def __call__(self, channel: Channel, argument: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``{"values": [...]}``, ``{"pruned": True}`` or ``{"failure": {...}}``, JSON all."""
         trial = RunningTrial(channel, argument)
+        owner = os.getpid()
         try:
             returned = self.function(trial)
         except TrialPruned:
             return {"pruned": True}
+        finally:
+            if os.getpid() != owner:
+                os._exit(0)  # a fork that came back from the objective: neither trial nor run are its own
         if inspect.isawaitable(returned):
             if inspect.iscoroutine(returned):
                 returned.close()
@@ -189,5 +204,7 @@ def _real(value: Any, name: str) -> float:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
-        raise InputError(f"expected a number to report as {name!r}, got {type(value).__name__} {value!r:.40}.")
+        raise InputError(
+            f"expected a number to report as {name!r}, got {type(value).__name__} {value!r:.40}."
+        )
     return float(value)

@@ -1,4 +1,4 @@
-"""This process's copy of a study's ledger, and the histories that are cut from it.
+"""The copy of a study's ledger that this process holds, and the histories that are cut from it.
 
 Two cuts exist. Free-running: all that is known, in the order in which trials finished. Lock-step
 (``reproducible=True``, window W): proposal k sees the results of trials up to k - W, in the order of their
@@ -9,9 +9,10 @@ one see the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from modelwright.records import History, Report, Trial
+from modelwright.records import History, Objective, Report, Trial
 from modelwright.space import Space
 from modelwright.storage.base import Storage, StudyRecord
 
@@ -28,7 +29,7 @@ class LedgerView:
     record : StudyRecord
         The study as it was last seen.
     space : Space
-        The space with real choices, of the version in `record`.
+        Version 0 of its space, with real choices.
     """
 
     def __init__(self, storage: Storage, record: StudyRecord, space: Space) -> None:
@@ -36,13 +37,15 @@ class LedgerView:
         self.record = record
         self.space = space
         self.trials: dict[int, Trial] = {}
+        self._base = space
         self._revision = 0
         self._open: dict[int, Trial] = {}  # waiting or running, with or without a configuration
         self._reports: dict[int, list[Report]] = {}
         self._free = History(space, record.spec.objectives)
-        self._locked = History(space, record.spec.objectives)
-        self._locked_upto = 0  # the locked history holds exactly the trials below this number
+        self._proposing = _Prefix(space, record.spec.objectives)
+        self._deciding: dict[int, _Prefix] = {}
         self._finished_prefix = 0  # all trials below this number are finished
+        self._first_with: dict[str, int] = {}  # parameter: the first of these trials that has it
 
     def refresh(self) -> None:
         """Read what moved since the last call."""
@@ -69,6 +72,8 @@ class LedgerView:
         self._free.add_reports(changes.reports)
         self._free.add(finished)
         while (trial_ := self.trials.get(self._finished_prefix)) and trial_.state.finished:
+            for name in sorted(trial_.params or ()):
+                self._first_with.setdefault(name, self._finished_prefix)
             self._finished_prefix += 1
 
     @property
@@ -81,57 +86,102 @@ class LedgerView:
         """Everything known, finished trials in the order in which they finished."""
         return self._free
 
+    @property
+    def unfinished(self) -> int:
+        """How many trials wait or run."""
+        return len(self._open)
+
     def use_space(self, space: Space) -> None:
-        """Go on with another version of the space."""
+        """Propose from this version of the space from now on."""
         if space != self.space:
             self.space = space
             self._free = self._free.respace(space)
-            self._locked = self._locked.respace(space)
+            self._proposing.history = self._proposing.history.respace(space)
 
-    def history_for(self, number: int) -> History | None:
-        """Return what proposal `number` may know, or None while lock-step mode has to wait."""
-        window = self.record.window
-        if not self.record.spec.reproducible or window is None:
-            self._free.set_pending(
-                [(t.number, t.params) for t in self._open.values() if t.params is not None and t.number != number]
-            )
+    # what a trial may know ---------------------------------------------------------------------------
+
+    def settled(self, number: int) -> bool:
+        """Whether all results that trial `number` may know are there; in lock-step mode it waits for them."""
+        upto = self._upto(number)
+        return upto is None or self._finished_prefix >= upto
+
+    def ready(self, number: int) -> bool:
+        """Whether trial `number` can be proposed: in lock-step mode also those just before it have to be."""
+        upto = self._upto(number)
+        if upto is None:
+            return True
+        # A trial that was lost before it had a configuration will never have one.
+        between = (self.trials.get(k) for k in range(upto, number))
+        return self.settled(number) and all(
+            t is not None and (t.params is not None or t.state.finished) for t in between
+        )
+
+    def history_for(self, number: int) -> History:
+        """Return what proposal `number` may know, once it is `ready`."""
+        upto = self._upto(number)
+        if upto is None:
+            others = [t for t in self._open.values() if t.number != number]
+            self._free.set_pending([(t.number, t.params) for t in others if t.params is not None])
             return self._free
-        upto = max(0, number - window + 1)
-        between = [self.trials.get(k) for k in range(upto, number)]
-        if self._finished_prefix < upto or any(t is None or t.params is None for t in between):
-            return None
-        locked = self._locked_below(upto)
-        locked.set_pending([(t.number, t.params) for t in between if t is not None and t.params is not None])
+        between = [self.trials[k] for k in range(upto, number)]
+        locked = self._extended(self._proposing, upto)
+        locked.set_pending([(t.number, self._as_proposed(t)) for t in between if t.params is not None])
         return locked
 
     def decision_history(self, number: int) -> History:
         """Return what a scheduler may compare trial `number` with."""
-        window = self.record.window
-        if not self.record.spec.reproducible or window is None:
+        upto = self._upto(number)
+        if upto is None:
             return self._free
-        return self._locked_below(max(0, number - window + 1))
+        lane = self._deciding.setdefault(self.lane(number), _Prefix(self._base, self.record.spec.objectives))
+        return self._extended(lane, upto)
 
-    def space_names_for(self, number: int) -> Sequence[str] | None:
+    def lane(self, number: int) -> int:
+        """Return which of the histories that only ever grow `decision_history` takes for trial `number`.
+
+        In lock-step mode trials k and k + W never run at the same time, so W histories serve all.
+        """
+        return 0 if self._upto(number) is None else number % (self.record.window or 1)
+
+    def names_for(self, number: int) -> list[str] | None:
         """Return which added parameters proposal `number` may use in lock-step mode; None: all.
 
         A parameter that an objective added while it ran exists for proposal k once a trial up to k - W has
-        it, so that the moment at which it was added plays no part.
+        it. So neither which there are nor their order depends on the moments at which they were added.
         """
+        upto = self._upto(number)
+        if upto is None:
+            return None
+        return [name for name, first in self._first_with.items() if first < upto and name not in self._base]
+
+    def _upto(self, number: int) -> int | None:
+        """Return the number below which trial `number` may know results; None: it may know all."""
         window = self.record.window
         if not self.record.spec.reproducible or window is None:
             return None
-        names: dict[str, None] = {}
-        for k in range(max(0, number - window + 1)):
-            trial = self.trials.get(k)
-            names.update(dict.fromkeys(trial.params or () if trial else ()))
-        return list(names)
+        return max(0, number - window + 1)
 
-    def _locked_below(self, upto: int) -> History:
-        if upto < self._locked_upto:  # an older trial than the last one asked about, as after a retry
-            self._locked = History(self.space, self.record.spec.objectives)
-            self._locked_upto = 0
-        for number in range(self._locked_upto, upto):
-            self._locked.add_reports((number, report) for report in self._reports.get(number, ()))
-            self._locked.add([self.trials[number]])
-        self._locked_upto = upto
-        return self._locked
+    def _as_proposed(self, trial: Trial) -> Mapping[str, Any]:
+        """Return a configuration without what its objective added: when it did is a matter of timing."""
+        params = trial.params or {}
+        if self.record.space_version == 0:
+            return params
+        known = {*self._base.names, *(self.names_for(trial.number) or ())}
+        return {name: value for name, value in params.items() if name in known}
+
+    def _extended(self, prefix: _Prefix, upto: int) -> History:
+        if upto < prefix.upto:  # an older trial than the last one asked about, as after a retry
+            prefix.history, prefix.upto = History(prefix.history.space, prefix.history.objectives), 0
+        for number in range(prefix.upto, upto):
+            prefix.history.add_reports((number, report) for report in self._reports.get(number, ()))
+            prefix.history.add([self.trials[number]])
+        prefix.upto = upto
+        return prefix.history
+
+
+class _Prefix:
+    """The history of exactly the trials below `upto`, by number."""
+
+    def __init__(self, space: Space, objectives: tuple[Objective, ...]) -> None:
+        self.history = History(space, objectives)
+        self.upto = 0

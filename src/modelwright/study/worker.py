@@ -12,19 +12,31 @@ import psutil
 from modelwright import __version__
 from modelwright.storage.base import Storage, WorkerInfo
 
-__all__ = ["forfeit_dead_workers", "this_worker"]
+__all__ = ["forfeit_dead_workers", "retire", "this_worker"]
+
+_MACHINES_OWN = "pid:[4026531836]"  # fixed in Linux: the namespace of the first process
+
+
+_at_work: set[str] = set()  # the workers of this process that are not done
 
 
 def this_worker() -> WorkerInfo:
-    """Describe this process, under a new id."""
-    return WorkerInfo(
+    """Describe this process, under a new id; `retire` it when it is done."""
+    worker = WorkerInfo(
         id=uuid.uuid4().hex,
-        host=socket.gethostname(),
+        host=_host(),
         pid=os.getpid(),
         boot_id=_boot_id(),
         process_started=psutil.Process().create_time(),
         version=__version__,
     )
+    _at_work.add(worker.id)
+    return worker
+
+
+def retire(worker_id: str) -> None:
+    """Note that a worker of this process holds nothing any more, or has left what it held behind."""
+    _at_work.discard(worker_id)
 
 
 def forfeit_dead_workers(storage: Storage, study_id: int, me: WorkerInfo) -> list[int]:
@@ -39,6 +51,8 @@ def forfeit_dead_workers(storage: Storage, study_id: int, me: WorkerInfo) -> lis
 def _alive(worker: WorkerInfo, me: WorkerInfo) -> bool:
     if worker.boot_id != me.boot_id:
         return False
+    if worker.pid == me.pid and worker.process_started == me.process_started:
+        return worker.id in _at_work
     try:
         process = psutil.Process(worker.pid)
         # A pid is used again sooner or later; the start time tells the processes apart.
@@ -50,6 +64,16 @@ def _alive(worker: WorkerInfo, me: WorkerInfo) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def _host() -> str:
+    """Name the machine, and the container where process ids of the machine mean nothing."""
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        return socket.gethostname()
+    machine = namespace == _MACHINES_OWN
+    return socket.gethostname() if machine else f"{socket.gethostname()} {namespace}"
 
 
 def _boot_id() -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from modelwright._base import jsonform
 from modelwright.errors import BundleError
 
-__all__ = ["ALLOWED_SUFFIXES", "check_contents", "is_trusted"]
+__all__ = ["ALLOWED_SUFFIXES", "check_contents", "check_kind", "is_trusted"]
 
 ALLOWED_SUFFIXES = frozenset({".cbm", ".json", ".npy", ".safetensors", ".skops", ".txt", ".ubj"})
 
@@ -69,6 +69,18 @@ def is_trusted(loader: str, type_name: str) -> bool:
     return any(pattern.fullmatch(type_name) for pattern in _TYPES_BY_LOADER.get(loader, ()))
 
 
+def check_kind(path: Path) -> None:
+    """Refuse a file whose name says that it is of a kind that bundles do not hold; cheap.
+
+    Raises
+    ------
+    BundleError
+        ``E_UNTRUSTED_TYPE``.
+    """
+    if path.suffix not in ALLOWED_SUFFIXES:
+        raise _untrusted(path, f"files of the kind {path.suffix!r} are not part of bundles")
+
+
 def check_contents(path: Path) -> None:
     """Refuse a file of a bundle that holds more than data and trusted types.
 
@@ -77,8 +89,7 @@ def check_contents(path: Path) -> None:
     BundleError
         ``E_UNTRUSTED_TYPE``, or ``E_MODEL_FORMAT`` for a file that is not what its name says.
     """
-    if path.suffix not in ALLOWED_SUFFIXES:
-        raise _untrusted(path, f"files of the kind {path.suffix!r} are not part of bundles")
+    check_kind(path)
     if path.suffix == ".skops":
         _check_skops(path)
     elif path.suffix == ".npy":

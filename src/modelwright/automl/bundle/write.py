@@ -26,7 +26,7 @@ from modelwright.automl.bundle.manifest import (
     Member,
     checked_path,
 )
-from modelwright.automl.bundle.trusted import check_contents
+from modelwright.automl.bundle.trusted import check_kind
 from modelwright.errors import BundleError, InputError
 
 __all__ = ["MemberSource", "Stateful", "TableSchema", "library_versions", "write_bundle"]
@@ -129,8 +129,8 @@ def write_bundle(
     Raises
     ------
     BundleError
-        ``E_BUNDLE_EXISTS``: `folder` exists. ``E_UNTRUSTED_TYPE``: a model's file could not be loaded
-        again. Other codes: what was given does not make a sound manifest.
+        ``E_BUNDLE_EXISTS``: `folder` exists. ``E_UNTRUSTED_TYPE``: a model has a file of a kind that
+        is never loaded. Other codes: what was given does not make a sound manifest.
     """
     target_folder = Path(folder)
     if target_folder.exists():
@@ -206,7 +206,7 @@ def _place_member(root: Path, source: MemberSource, weight: float) -> Member:
         relative = f"models/{source.name}/fold-{number}"
         (root / relative).mkdir(parents=True)
         for path in _plain_files(fold):
-            check_contents(path)
+            check_kind(path)
             place = root / relative / path.relative_to(fold)
             place.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(path, place)

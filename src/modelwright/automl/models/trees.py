@@ -90,4 +90,5 @@ class Forest:
     @property
     def feature_importances_(self) -> Array:
         """The mean decrease of impurity by each column, shape (columns,)."""
-        return np.mean([tree.compute_feature_importances(normalize=True) for tree in self.trees], axis=0)
+        each = [tree.compute_feature_importances(normalize=True) for tree in self.trees]
+        return np.asarray(np.mean(each, axis=0))

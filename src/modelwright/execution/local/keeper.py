@@ -13,12 +13,14 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from modelwright.execution._common import CANCEL
 from modelwright.execution.base import EndKind, Function, Limits, Resources, environment_for
 from modelwright.execution.local import system
+from modelwright.execution.local.running import Running
 from modelwright.execution.local.trial import run_trial
 from modelwright.execution.local.watch import MemoryWatch
 from modelwright.execution.local.wire import BrokenWireError, Frame, Link, Tag
@@ -230,5 +232,7 @@ def run_keeper(
         _fit_to(resources)
         keeper.run()
         code = 0
+    except Exception:  # a fault of ours, which must not be silent
+        traceback.print_exc()
     finally:
         os._exit(code)

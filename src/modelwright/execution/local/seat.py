@@ -24,6 +24,7 @@ class LocalJob(Job):
     early: list[tuple[str, bytes]] = field(default_factory=list)  # messages sent while it waits
 
     def cancel(self, why: str) -> None:
+        """Ask the keeper to end the task; one that waits ends with the next events."""
         if self.done or self.cancelled is not None:
             return
         self.cancelled = why
@@ -31,6 +32,7 @@ class LocalJob(Job):
             self.seat.tell(Tag.CANCEL, {"job": self.number, "why": why}, encode(why, "the reason"))
 
     def send(self, kind: str, payload: Any) -> None:
+        """Send a message down, or keep it until the task starts."""
         if self.done:
             return
         body = encode(payload, f"the message {kind!r}")

@@ -49,7 +49,7 @@ class Transaction:
 
     def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Execute one statement."""
-        return self.connection.execute(statement, values)  # type: ignore[return-value]
+        return self.connection.execute(statement, values)
 
     def run_many(self, statement: Executable, values: Sequence[Mapping[str, Any]]) -> None:
         """Execute one statement for each of `values`, if there are any."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from modelwright.errors import InputError, SchemaError
+from modelwright.errors import InputError
 from modelwright.records import (
     Artifact,
     Component,
@@ -150,42 +150,35 @@ def spec_from_row(row: Row[Any], space: str) -> StudySpec:
 
     Raises
     ------
-    SchemaError
+    ValueError or TypeError
         The row does not make sense.
     """
-    try:
-        return StudySpec(
-            name=row.name,
-            space=Space.from_json(decode(space)),
-            objectives=tuple(Objective(name, direction) for name, direction in decode(row.objectives)),
-            optimizer=Component(*decode(row.optimizer)),
-            scheduler=None if row.scheduler is None else Component(*decode(row.scheduler)),
-            seed=row.seed,
-            deterministic=bool(row.deterministic),
-            reproducible=bool(row.reproducible),
-            lease_s=row.lease_s,
-            max_attempts=row.max_attempts,
-            priority=row.priority,
-            objective_ref=row.objective_ref,
-            description=row.description,
-            dataset_id=row.dataset_id,
-            search=SearchSettings(
-                row.selector,
-                row.tuner,
-                row.k_window,
-                row.r_minimum,
-                row.gridding,
-                row.metric,
-                row.score_target,
-                row.budget_type,
-            ),
-        )
-    except (ValueError, TypeError) as error:
-        raise SchemaError(
-            f"the row of the study {row.name!r} cannot be read: {error}.",
-            hint="It was edited by hand, or the file is damaged; delete the study or restore a copy.",
-            code="E_DB_ROW",
-        ) from error
+    return StudySpec(
+        name=row.name,
+        space=Space.from_json(decode(space)),
+        objectives=tuple(Objective(name, direction) for name, direction in decode(row.objectives)),
+        optimizer=Component(*decode(row.optimizer)),
+        scheduler=None if row.scheduler is None else Component(*decode(row.scheduler)),
+        seed=row.seed,
+        deterministic=bool(row.deterministic),
+        reproducible=bool(row.reproducible),
+        lease_s=row.lease_s,
+        max_attempts=row.max_attempts,
+        priority=row.priority,
+        objective_ref=row.objective_ref,
+        description=row.description,
+        dataset_id=row.dataset_id,
+        search=SearchSettings(
+            row.selector,
+            row.tuner,
+            row.k_window,
+            row.r_minimum,
+            row.gridding,
+            row.metric,
+            row.score_target,
+            row.budget_type,
+        ),
+    )
 
 
 # trials -------------------------------------------------------------------------------------------------
@@ -207,7 +200,7 @@ def trial_from_row(row: Row[Any]) -> Trial:
         failure_traceback, fidelity, parent, partition, fence, attempts, space_version,
         enqueued, optimizer, optimizer_version, reason, seen_revision, user_attrs, metrics,
         duration_s, revision, finished_revision, worker, queued_us, started_us, ended_us,
-    ) = row  # fmt: skip
+    ) = tuple(row)  # fmt: skip
     try:
         failure = None
         if failure_kind is not None:

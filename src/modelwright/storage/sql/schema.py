@@ -353,7 +353,8 @@ SELECT trials.id AS classifier_id, trials.study_id AS datarun_id, partitions.id 
        COALESCE(trials.cv_mean, trials.value) AS cv_judgment_metric,
        trials.cv_std AS cv_judgment_metric_stdev, trials.test_score AS test_judgment_metric,
        trials.params AS hyperparameters_values,
-       {moment("trials.started_us")} AS start_time, {moment("trials.ended_us")} AS end_time,
+       {moment("trials.started_us")} AS start_time,
+       {moment("trials.ended_us")} AS end_time,
        CASE trials.state WHEN 'failed' THEN 'errored' WHEN 'complete' THEN 'complete'
                          WHEN 'pruned' THEN 'complete' ELSE 'running' END AS status,
        CASE WHEN trials.failure_traceback <> '' THEN trials.failure_traceback

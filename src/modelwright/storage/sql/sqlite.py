@@ -1,8 +1,8 @@
 """SQLite: one file, any number of processes on one machine.
 
-Write-ahead log; each write takes the write lock at once (``BEGIN IMMEDIATE``), so that it cannot fail half-way
-because another one came first. ``synchronous=FULL`` makes a commit wait until the disk has it; it is set per
-transaction, since only finished results are worth that.
+Write-ahead log; each write takes the write lock at once (``BEGIN IMMEDIATE``), so that it cannot fail
+half-way because another one came first. ``synchronous=FULL`` makes a commit wait until the disk has it; it is
+set per transaction, since only finished results are worth that.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ __all__ = ["Durability", "SQLiteDatabase"]
 
 Durability = Literal["power", "process"]
 
+# The log is copied into the file when it has grown to 16 MB. SQLite's default, a quarter of that, costs a
+# third of the speed.
+_LOG_PAGES = 4000
 _BUSY_MS = 200  # SQLite's own wait cannot be interrupted by Ctrl-C; after it, `Database` waits in Python
 
 
@@ -58,7 +61,7 @@ class SQLiteDatabase(Database):
     ) -> None:
         if durability not in ("power", "process"):
             raise InputError(f"expected durability='power' or 'process', got {durability!r}.")
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100: resolve() would follow links
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
         super().__init__(f"sqlite:///{self.path}", timeout_s=timeout_s, clock=clock)
         self._durability = durability
         self._synchronous = ""
@@ -130,6 +133,7 @@ class SQLiteDatabase(Database):
             timeout=_BUSY_MS / 1000,
         )
         raw.execute("PRAGMA foreign_keys=ON")
+        raw.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
         return raw
 
     def _connect(self) -> Connection:
@@ -146,7 +150,7 @@ class SQLiteDatabase(Database):
 
     def _check(self) -> None:
         try:
-            status = os.stat(self.path)  # noqa: PTH116: half the time of Path.stat
+            status = os.stat(self.path)  # noqa: PTH116 - half the time of Path.stat
         except OSError:
             raise self._gone() from None
         if (status.st_dev, status.st_ino) != self._file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from modelwright._base.registry import nearest
-from modelwright.errors import InputError, StudyExistsError, StudyNotFoundError
+from modelwright.errors import InputError, SchemaError, StudyExistsError, StudyNotFoundError
 from modelwright.records import StudySpec, StudyState
 from modelwright.storage.base import Event, StudyRecord
 from modelwright.storage.plain import merged, plain
@@ -48,7 +49,7 @@ _SAVE = (
 )
 _ADD_EVENT = insert(schema.events)
 _ADD_SPACE = insert(schema.space_versions)
-_RECORD = select(_S.id, *_HEAD, _S.user_attrs, _S.created_us)
+_RECORD = select(_S.id, _S.name, *_HEAD, _S.user_attrs, _S.created_us)
 _BY_ID = _RECORD.where(_S.id == bindparam("id"))
 _BY_NAME = _RECORD.where(_S.name == bindparam("name"))
 _ALL = _RECORD.order_by(_S.id)
@@ -150,7 +151,7 @@ def head_of(tx: Transaction, study_id: int) -> Head:
     row = tx.first(_LOCK, {"id": study_id})
     if row is None:
         raise _no_study(study_id)
-    return Head(study_id, *row)
+    return Head(study_id, *tuple(row))
 
 
 def state_of(tx: Transaction, study_id: int) -> StudyState | None:
@@ -178,18 +179,39 @@ def study_named(tx: Transaction, name: str) -> StudyRecord:
     """See `Storage.study`."""
     row = tx.first(_BY_NAME, {"name": name})
     if row is None:
-        known = [item.name for item in tx.all(_NAMES)]
-        hint = nearest(name, known) if known else "It holds no study yet."
-        raise StudyNotFoundError(f"there is no study called {name!r} in this ledger.", hint=hint)
+        raise _unknown(tx, name)
     return _record(tx, row)
+
+
+def _unknown(tx: Transaction, name: str) -> StudyNotFoundError:
+    known = [item.name for item in tx.all(_NAMES)]
+    hint = nearest(name, known) if known else "It holds no study yet."
+    return StudyNotFoundError(f"there is no study called {name!r} in this ledger.", hint=hint)
 
 
 def studies(tx: Transaction) -> list[StudyRecord]:
     """See `Storage.studies`."""
-    return [_record(tx, row) for row in tx.all(_ALL)]
+    found = []
+    for row in tx.all(_ALL):
+        try:
+            found.append(_record(tx, row))
+        except SchemaError as error:  # one damaged study does not hide the others
+            warnings.warn(f"left out: {error}", stacklevel=2)
+    return found
 
 
 def _record(tx: Transaction, row: Any) -> StudyRecord:
+    try:
+        return _read_record(tx, row)
+    except (ValueError, TypeError) as error:
+        raise SchemaError(
+            f"the row of the study {row.name!r} cannot be read: {error}.",
+            hint="It was edited by hand, or the file is damaged; delete the study or restore a copy.",
+            code="E_DB_ROW",
+        ) from error
+
+
+def _read_record(tx: Transaction, row: Any) -> StudyRecord:
     spec: StudySpec = tx.constant(("spec", row.id), lambda: _spec(tx, row.id))
     space: dict[str, Any] = tx.constant(
         ("space", row.id, row.space_version), lambda: rows.decode(_space_text(tx, row.id, row.space_version))
@@ -264,8 +286,8 @@ def create_study(tx: Transaction, fixed: Mapping[str, Any], space: str) -> int:
 
 def delete_study(tx: Transaction, name: str) -> None:
     """See `Storage.delete_study`; what belongs to the study goes by the foreign keys."""
-    record = study_named(tx, name)
-    tx.run(delete(schema.studies).where(_S.id == bindparam("id")), {"id": record.id})
+    if tx.run(delete(schema.studies).where(_S.name == bindparam("key")), {"key": name}).rowcount == 0:
+        raise _unknown(tx, name)
 
 
 def set_state(tx: Transaction, study_id: int, state: StudyState) -> StudyRecord:

@@ -56,7 +56,7 @@ _CANDIDATES = union_all(
 _ANY_RUNNING = (
     select(literal(1)).where(_T.state == _RUNNING, _T.study_id == bindparam("study")).limit(bindparam("one"))
 )
-_HELD = select(
+_LOCKED_ROW = select(
     _T.state, _T.fence, _T.attempts, _T.params, _T.user_attrs, _T.stop, _T.result_id, _T.failure_kind
 ).where(*_THIS)
 _ADD = insert(schema.trials)
@@ -281,7 +281,7 @@ def release(tx: Transaction, held: Claim, why: str, close: bool) -> bool:
     """See `Storage.release`."""
     head = head_of(tx, held.study_id)
     key = {"study": held.study_id, "n": held.number}
-    row = tx.first(_HELD, key)
+    row = tx.first(_LOCKED_ROW, key)
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         before = tx.first(_ATTEMPT, {**key, "f": held.fence})
         return before is not None and before.outcome == "released"
@@ -313,7 +313,7 @@ def release(tx: Transaction, held: Claim, why: str, close: bool) -> bool:
 def renew(tx: Transaction, held: Claim, lease_s: float) -> tuple[bool, bool]:
     """Prolong one lease; return whether the claim is lost, and whether somebody asked to stop it."""
     key = {"study": held.study_id, "n": held.number}
-    row = tx.first(_HELD, key)
+    row = tx.first(_LOCKED_ROW, key)
     if row is None:
         return False, False
     if row.fence == held.fence and row.state == _RUNNING:
@@ -326,7 +326,7 @@ def renew(tx: Transaction, held: Claim, lease_s: float) -> tuple[bool, bool]:
 
 
 def _must_hold(tx: Transaction, held: Claim) -> Row[Any]:
-    row = tx.first(_HELD, {"study": held.study_id, "n": held.number})
+    row = tx.first(_LOCKED_ROW, {"study": held.study_id, "n": held.number})
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         raise StaleClaimError(f"trial {held.number} is not this worker's any more.")
     return row
@@ -364,7 +364,7 @@ def extend(tx: Transaction, held: Claim, params: Mapping[str, Any], space_versio
 def report(tx: Transaction, held: Claim, reports: Sequence[Report]) -> bool:
     """See `Storage.report`."""
     head = head_of(tx, held.study_id)
-    row = tx.first(_HELD, {"study": held.study_id, "n": held.number})
+    row = tx.first(_LOCKED_ROW, {"study": held.study_id, "n": held.number})
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         return False
     if not reports:
@@ -393,7 +393,7 @@ def finish(tx: Transaction, held: Claim, outcome: Outcome, result_id: str) -> Fi
     """See `Storage.finish`."""
     head = head_of(tx, held.study_id)
     key = {"study": held.study_id, "n": held.number}
-    row = tx.first(_HELD, key)
+    row = tx.first(_LOCKED_ROW, key)
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         if row is not None and row.result_id == result_id:
             return Finish.DUPLICATE
@@ -428,7 +428,7 @@ def finish(tx: Transaction, held: Claim, outcome: Outcome, result_id: str) -> Fi
 def request_stop(tx: Transaction, study_id: int, number: int) -> bool:
     """See `Storage.request_stop`."""
     head = head_of(tx, study_id)
-    row = tx.first(_HELD, {"study": study_id, "n": number})
+    row = tx.first(_LOCKED_ROW, {"study": study_id, "n": number})
     if row is None or row.state != _RUNNING:
         return False
     if not row.stop:
@@ -453,7 +453,7 @@ def forfeit(tx: Transaction, worker_id: str, why: str) -> list[int]:
 def set_trial_attrs(tx: Transaction, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
     """See `Storage.set_trial_attrs`."""
     head = head_of(tx, study_id)
-    row = tx.first(_HELD, {"study": study_id, "n": number})
+    row = tx.first(_LOCKED_ROW, {"study": study_id, "n": number})
     if row is None:
         raise KeyError(f"the study has no trial {number}")
     text = rows.encode(merged(rows.decode(row.user_attrs), attrs, "user_attrs"))

@@ -1,0 +1,214 @@
+"""Lock-step: the same trials whatever the timing, the number of processes and what is killed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import pytest
+
+from modelwright import Categorical, Float, Int, Space, Study
+from modelwright.records import TrialState
+from modelwright.study import RunningTrial, TrialPruned
+
+Table = list[tuple[dict[str, Any], tuple[float, ...], str]]
+
+SCRIPT = """
+import sys, time
+from random import SystemRandom
+from modelwright import Categorical, Float, Int, Space, Study
+
+def objective(trial):
+    x, n = trial.params["x"], trial.params["n"]
+    if trial.number % 7 == 3:
+        raise ValueError("some fail")
+    for step in range(4):
+        time.sleep(SystemRandom().random() * pause)
+        trial.report(x * x + n / (step + 1), step)
+        if trial.should_stop():
+            return x * x + n / (step + 1)
+    return x * x + n
+
+pause, parallel = float(sys.argv[2]), int(sys.argv[3])
+space = Space(x=Float(-5, 5), n=Int(1, 9), k=Categorical("a", "b"))
+study = Study(
+    space, storage=sys.argv[1], name="s", seed=3, scheduler="median", reproducible=True, load_if_exists=True
+)
+study.run(objective, trials=30, parallel=parallel)
+"""
+
+
+def table_of(study: Study) -> Table:
+    return [(dict(t.params), t.values, t.state.value) for t in study.trials]
+
+
+def stored(path: Path) -> Table:
+    study = Study.load("s", storage=path)
+    try:
+        return table_of(study)
+    finally:
+        study.close()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """The table of a run that nothing disturbs."""
+    path = tmp_path_factory.mktemp("calm") / "hub.db"
+    names: dict[str, Any] = {"__name__": "calm"}
+    import sys
+
+    before, sys.argv = sys.argv, ["script.py", str(path), "0.0", "2"]
+    try:
+        exec(compile(SCRIPT, "script.py", "exec"), names)
+    finally:
+        sys.argv = before
+        names["study"].close()
+    return stored(path)
+
+
+def test_the_run_tells_something(expected: Table) -> None:
+    states = [state for _, _, state in expected]
+    assert len(states) == 30
+    assert states.count("pruned") >= 2
+    assert states.count("complete") >= 10
+    assert states.count("failed") == 4
+
+
+def test_timing_plays_no_part(
+    tmp_path: Path, expected: Table, start_script: Callable[..., Any]
+) -> None:
+    runs = [start_script(SCRIPT, f"{name}.db", 0.03, 2) for name in ("a", "b")]
+    for run in runs:
+        _, errors = run.communicate(timeout=100)
+        assert run.returncode == 0, errors
+    assert stored(tmp_path / "a.db") == expected
+    assert stored(tmp_path / "b.db") == expected
+
+
+def test_a_kill_plays_no_part(
+    tmp_path: Path, expected: Table, start_script: Callable[..., Any], until: Callable[[Any], None]
+) -> None:
+    path = tmp_path / "hub.db"
+    for finished in (4, 17):
+        run = start_script(SCRIPT, path, 0.03, 2)
+        until(lambda finished=finished: finished_in(path) >= finished)
+        run.send_signal(signal.SIGKILL)
+        run.communicate(timeout=100)
+    run = start_script(SCRIPT, path, 0.0, 2)
+    _, errors = run.communicate(timeout=100)
+    assert run.returncode == 0, errors
+    assert stored(path) == expected
+
+
+def finished_in(path: Path) -> int:
+    if not path.exists():
+        return 0
+    try:
+        study = Study.load("s", storage=path)
+    except KeyError:
+        return 0
+    try:
+        return len([t for t in study.trials if t.state.finished])
+    finally:
+        study.close()
+
+
+def test_a_second_process_plays_no_part_even_when_the_first_is_killed(
+    tmp_path: Path, expected: Table, start_script: Callable[..., Any], until: Callable[[Any], None]
+) -> None:
+    path = tmp_path / "hub.db"
+    Study(space(), storage=path, name="s", seed=3, scheduler="median", reproducible=True).close()
+    window(path, 2)
+    runs = [start_script(SCRIPT, path, 0.02, 1) for _ in range(2)]
+    until(lambda: finished_in(path) >= 10)
+    runs[0].kill()
+    _, errors = runs[1].communicate(timeout=100)
+    assert runs[1].returncode == 0, errors
+    assert stored(path) == expected
+
+
+def space() -> Space:
+    return Space(x=Float(-5, 5), n=Int(1, 9), k=Categorical("a", "b"))
+
+
+def window(path: Path, width: int) -> None:
+    """Fix W as a first run with so many slots would."""
+    study = Study.load("s", storage=path)
+    study.storage.set_window(study.record.id, width)
+    study.close()
+
+
+# in this process --------------------------------------------------------------------------------------
+
+
+def jittered(function: Callable[[RunningTrial], float]) -> Callable[[RunningTrial], float]:
+    def objective(trial: RunningTrial) -> float:
+        time.sleep(SystemRandom().random() * 0.02)
+        return function(trial)
+
+    return objective
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_parameters_that_an_objective_adds_come_at_fixed_places(width: int) -> None:
+    def function(trial: RunningTrial) -> float:
+        rate = trial.float("rate", 0, 1)
+        if trial.number % 3:  # two names that race to be first
+            return rate + jittered(lambda t: t.float("odd", 0, 1))(trial)
+        return rate + jittered(lambda t: t.float("even", 0, 1))(trial)
+
+    tables = []
+    for _ in range(2):
+        study = Study(seed=5, reproducible=True)
+        study.run(jittered(function), trials=24, parallel=width, executor="thread")
+        tables.append(table_of(study))
+    assert tables[0] == tables[1]
+    assert {state for _, _, state in tables[0]} == {"complete"}
+
+
+def test_enqueued_trials_wait_for_what_their_early_stopping_compares_them_with() -> None:
+    def function(trial: RunningTrial) -> float:
+        for step in range(3):
+            trial.report(trial.params["x"], step)
+            time.sleep(SystemRandom().random() * 0.01)
+            if trial.should_stop():
+                raise TrialPruned
+        return float(trial.params["x"])
+
+    tables = []
+    for _ in range(2):
+        study = Study(Space(x=Float(0, 1)), seed=5, reproducible=True, scheduler="median")
+        for k in range(14):
+            study.enqueue({"x": 0.9 if k % 2 else 0.1 + k / 100})
+        study.run(jittered(function), trials=20, parallel=3, executor="thread")
+        tables.append(table_of(study))
+    assert tables[0] == tables[1]
+    assert "pruned" in {state for _, _, state in tables[0]}
+
+
+def test_a_trial_that_was_lost_before_it_had_a_configuration_holds_nobody_up() -> None:
+    study = Study(space(), seed=1, reproducible=True, max_attempts=1)
+    study.storage.set_window(study.record.id, 2)
+    study.storage.claim(study.record.id, "gone", "claim", lease_s=0.0)
+    study.run(lambda trial: 1.0, trials=5, parallel=2, executor="thread")
+    assert [t.state for t in study.trials] == [TrialState.FAILED] + [TrialState.COMPLETE] * 4
+
+
+def test_the_window_is_that_of_the_first_run() -> None:
+    study = Study(space(), seed=1, reproducible=True, optimizer="tpe")
+    study.run(lambda trial: float(trial.params["x"]), trials=12, parallel=1, executor="thread")
+    study.run(lambda trial: float(trial.params["x"]), trials=20, parallel=3, executor="thread")
+    other = Study(space(), seed=1, reproducible=True, optimizer="tpe")
+    other.run(lambda trial: float(trial.params["x"]), trials=20, parallel=1, executor="inline")
+    assert study.record.window == 1
+    assert table_of(study) == table_of(other)
+
+
+def test_a_limit_that_fires_is_said_to_end_the_guarantee(caplog: pytest.LogCaptureFixture) -> None:
+    study = Study(space(), seed=1, reproducible=True)
+    study.run(lambda trial: time.sleep(60) or 1.0, trials=1, trial_timeout=0.3)
+    assert "cannot promise the same trials" in caplog.text
