@@ -10,8 +10,7 @@ import pytest
 
 from modelwright.automl.methods import load_methods
 from modelwright.automl.partitions import find_partition, joint_space, partitions
-from modelwright.automl.portfolio import portfolio
-from modelwright.errors import ConfigurationError, InputError
+from modelwright.errors import ConfigurationError
 
 TASKS = ["binary", "multiclass", "regression"]
 
@@ -98,30 +97,3 @@ def test_a_grid_has_evenly_spaced_distinct_values() -> None:
     assert [round(value, 9) for value in grid["C"].choices] == [1e-5, 1.0, 1e5]
     [tree, *_] = partitions(load_methods(["dt"], "binary"))
     assert tree.gridded(5).tunables["min_samples_leaf"].choices == (1, 2, 3)
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_the_portfolio_starts_with_each_method_once(task: str) -> None:
-    methods = load_methods(None, task)
-    parts = partitions(methods)
-    first = portfolio(methods, parts)
-    assert {item.partition.method.name for item in first[: len(methods)]} == {m.name for m in methods}
-    assert [item.round for item in first] == sorted(item.round for item in first)
-    space = joint_space(methods)
-    keys = {space.key(space.check(item.partition.configuration(item.numbers))) for item in first}
-    assert len(keys) == len(first)
-
-
-def test_a_default_without_its_parent_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "m.json"
-    file.write_text(
-        """{"name": "svm", "class": "sklearn.svm.SVC",
-        "hyperparameters": {"kernel": {"type": "string", "values": ["poly", "rbf"]},
-                            "degree": {"type": "int", "range": [2, 5]}},
-        "root_hyperparameters": ["kernel"], "conditions": {"kernel": {"poly": ["degree"]}},
-        "defaults": [{"kernel": "rbf", "degree": 3}]}""",
-        encoding="utf-8",
-    )
-    methods = load_methods([str(file)])
-    with pytest.raises(InputError, match="in none of its partitions"):
-        portfolio(methods, partitions(methods))

@@ -164,3 +164,98 @@ def test_a_claim_that_comes_after_the_end_was_decided_is_given_back() -> None:
     engine.handle(e.StopRequested("enough"))
     assert engine.handle(e.Claimed(claim(0))) == [e.ReleaseTrial(0, "enough")]
     assert engine.handle(e.Tick(0.1)) == [e.EndRun("enough", complete=False)]
+
+
+def test_a_signal_that_broke_into_an_objective_gives_its_trial_back() -> None:
+    engine = e.Engine(slots=1)
+    running(engine, 0)
+    assert engine.handle(e.Interrupted(1.0, hard=False)) == []
+    assert engine.handle(e.TaskEnded(0, cancelled=True)) == [
+        e.ReleaseTrial(0, "interrupted"),
+        e.EndRun("interrupted", complete=False),
+    ]
+
+
+def test_a_configuration_that_is_not_ready_waits_like_a_proposal() -> None:
+    engine = e.Engine(slots=1)
+    engine.handle(e.Tick(0.0))
+    assert engine.handle(e.Claimed(claim(0, params={"x": 1}), ready=False)) == [e.ProposeFor(0)]
+    assert engine.handle(e.ProposalWaits(0)) == []
+    assert engine.handle(e.Tick(0.1)) == [e.ProposeFor(0)]
+    assert engine.handle(e.Proposed(0)) == [e.StartTrial(0)]
+
+
+def test_a_pause_gives_back_what_waits() -> None:
+    for paused in (e.StudyMoved(StudyState.PAUSED), e.NothingToClaim(NoClaim("paused"), 0.0)):
+        engine = e.Engine(slots=2)
+        engine.handle(e.Tick(0.0))
+        engine.handle(e.Claimed(claim(4)))
+        engine.handle(e.ProposalWaits(4))
+        engine.handle(e.Tick(0.0))  # claims for the second slot
+        answers = engine.handle(paused)
+        assert answers[0] == e.ReleaseTrial(4, "paused")
+        assert engine.in_flight == 0
+
+
+def waiting(engine: e.Engine, number: int, now_s: float) -> None:
+    assert e.ClaimTrial() in engine.handle(e.Tick(now_s))
+    assert engine.handle(e.Claimed(claim(number))) == [e.ProposeFor(number)]
+
+
+def test_when_all_wait_one_more_is_looked_for_less_and_less_often() -> None:
+    engine = e.Engine(slots=1, poll_s=0.25, most_patient_s=2.0)
+    waiting(engine, 5, 0.0)
+    assert engine.handle(e.ProposalWaits(5)) == []
+    looked = []
+    for k in range(1, 200):
+        if e.ClaimTrial() in engine.handle(e.Tick(k * 0.05)):
+            looked.append(k * 0.05)
+            engine.handle(e.Claimed(claim(6)))
+            assert engine.handle(e.ProposalWaits(6)) == [e.ReleaseTrial(6, "there was none to take over")]
+    gaps = [round(b - a, 2) for a, b in zip(looked, looked[1:], strict=False)]
+    assert gaps == sorted(gaps)
+    assert 1.9 <= gaps[-1] <= 2.2
+    assert len(looked) >= 5
+
+
+def test_an_abandoned_trial_is_taken_over_while_all_slots_wait() -> None:
+    engine = e.Engine(slots=1, poll_s=0.25)
+    waiting(engine, 5, 0.0)
+    engine.handle(e.ProposalWaits(5))
+    engine.handle(e.Tick(0.0))
+    assert engine.handle(e.Tick(0.3))[-1] == e.ClaimTrial()
+    assert engine.handle(e.Claimed(claim(2, params={"x": 1}))) == [e.StartTrial(2)]
+    for now_s in (0.4, 5.0, 50.0):  # and no other beside it
+        assert engine.handle(e.Tick(now_s)) == [e.ProposeFor(5)]
+    assert engine.handle(e.TaskEnded(2, cancelled=False)) == [e.FinishTrial(2)]
+
+
+def test_an_exhausted_space_takes_all_numbers_back_from_the_top() -> None:
+    engine = e.Engine(slots=1)
+    engine.handle(e.Tick(0.0))
+    engine.handle(e.Claimed(claim(2)))
+    # Numbers 3 and 4, of a worker that died, stand above: the ledger gives 2 again.
+    assert engine.handle(e.SpaceExhausted(2, "all 2 tried")) == [e.ReleaseTrial(2, "all 2 tried", close=True)]
+    engine.handle(e.Tick(0.1))
+    for number in (2, 3, 4):
+        assert engine.handle(e.Claimed(claim(number))) == [e.ProposeFor(number)]
+        assert engine.handle(e.SpaceExhausted(number, "all 2 tried")) == [e.ClaimTrial()]
+    assert engine.handle(e.NothingToClaim(NoClaim("busy"), 0.1)) == [
+        e.ReleaseTrial(number, "all 2 tried") for number in (4, 3, 2)
+    ]
+    assert engine.handle(e.Tick(0.1)) == [e.ClaimTrial()]  # at once
+    end = engine.handle(e.NothingToClaim(NoClaim("closed"), 0.1))
+    assert end == [e.EndRun("closed", complete=True)]
+
+
+def test_what_was_held_is_proposed_when_the_space_has_grown() -> None:
+    engine = e.Engine(slots=1)
+    engine.handle(e.Tick(0.0))
+    engine.handle(e.Claimed(claim(2)))
+    engine.handle(e.SpaceExhausted(2, "all 2 tried"))
+    engine.handle(e.Tick(0.1))
+    engine.handle(e.Claimed(claim(2)))
+    engine.handle(e.SpaceExhausted(2, "all 2 tried"))
+    engine.handle(e.Claimed(claim(3)))
+    assert engine.handle(e.Proposed(3)) == [e.StartTrial(3)]
+    assert e.ProposeFor(2) in engine.handle(e.Tick(0.2))

@@ -23,14 +23,14 @@ from random import SystemRandom
 from modelwright import Categorical, Float, Int, Space, Study
 
 def objective(trial):
-    x, n = trial.params["x"], trial.params["n"]
+    x, n = trial.params["x"], trial.params["n"] + trial.number * 7 % 5 * 4
     if trial.number % 7 == 3:
         raise ValueError("some fail")
     for step in range(4):
         time.sleep(SystemRandom().random() * pause)
-        trial.report(x * x + n / (step + 1), step)
+        trial.report(x * x + n + step / 9, step)
         if trial.should_stop():
-            return x * x + n / (step + 1)
+            return x * x + n + step / 9
     return x * x + n
 
 pause, parallel = float(sys.argv[2]), int(sys.argv[3])
@@ -73,8 +73,8 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Table:
 def test_the_run_tells_something(expected: Table) -> None:
     states = [state for _, _, state in expected]
     assert len(states) == 30
-    assert states.count("pruned") >= 2
-    assert states.count("complete") >= 10
+    assert states.count("pruned") >= 3
+    assert states.count("complete") >= 8
     assert states.count("failed") == 4
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from modelwright import Float, Space, Study
-from modelwright.records import StudyState, Trial, TrialState
-from modelwright.study import RunningTrial
+from modelwright import Categorical, Float, Int, Space, Study
+from modelwright.errors import InputError
+from modelwright.records import Proposal, Provenance, StudyState, Trial, TrialState
+from modelwright.storage import MemoryStorage
+from modelwright.storage.base import Claim
+from modelwright.study import Callback, Runner, RunningTrial
 
 SCRIPT = """
 import sys, time
@@ -141,3 +144,94 @@ def test_what_a_failed_run_of_this_process_held_is_free_at_once() -> None:
     study.storage.release = release  # type: ignore[method-assign]
     study.run(lambda trial: 2.0, trials=4, executor="inline")  # its lease would be good for a minute
     assert {t.state for t in study.trials} == {TrialState.COMPLETE}
+
+
+def test_an_exhausted_space_leaves_no_number_of_a_dead_worker() -> None:
+    storage = MemoryStorage()
+    space = Space(k=Categorical("a", "b"))
+    study = Study(space, storage=storage, seed=1, deterministic=True)
+    for k in range(5):  # five that were claimed and never proposed
+        storage.claim(study.record.id, "gone", f"claim {k}", lease_s=600.0)
+    storage.forfeit("gone", "it died")
+    study.run(lambda trial: 1.0, trials=100, executor="inline")
+    assert [(t.number, t.state) for t in study.trials] == [(0, TrialState.COMPLETE), (1, TrialState.COMPLETE)]
+    assert study.state is StudyState.COMPLETE
+
+
+@pytest.mark.parametrize("parallel", [3, 8])
+def test_an_exhausted_space_ends_with_many_slots(parallel: int) -> None:
+    space = Space(k=Categorical("a", "b"), n=Int(0, 2))
+    study = Study(space, seed=1, deterministic=True)
+    study.run(lambda trial: 1.0, trials=100, executor="thread", parallel=parallel)
+    assert len(study.trials) == len({str(t.params) for t in study.trials}) == 6
+    assert study.state is StudyState.COMPLETE
+
+
+@pytest.mark.parametrize("reproducible", [False, True])
+def test_what_everything_waits_for_is_taken_over_when_its_lease_runs_out(reproducible: bool) -> None:
+    storage = MemoryStorage()
+    space = Space(k=Categorical("a", "b"))
+    study = Study(space, storage=storage, seed=1, deterministic=True, reproducible=reproducible)
+    silent = storage.claim(study.record.id, "on another machine", "claim", lease_s=0.5)
+    assert isinstance(silent, Claim)
+    storage.propose(silent, Proposal({"k": "a"}), Provenance(), 0)
+    study.run(lambda trial: 1.0, trials=2, executor="thread")
+    assert [(t.params["k"], t.record.attempts) for t in study.trials] == [("a", 2), ("b", 1)]
+
+
+def test_a_budget_that_was_raised_in_the_last_moment_keeps_the_study_open() -> None:
+    study = Study(Space(x=Float(0, 1)), seed=1)
+
+    class Raise(Callback):
+        def on_end(self, run: Runner, reason: str) -> None:
+            study.storage.set_budget(study.record.id, 5)
+
+    study.run(lambda trial: 1.0, trials=3, executor="inline", callbacks=[Raise()])
+    assert study.state is StudyState.RUNNING
+
+
+def test_what_is_wrong_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    for options in ({"optimizer": "magic"}, {"scheduler": "magic"}):
+        with pytest.raises(InputError):
+            Study(Space(x=Float(0, 1)), storage=path, name="s", **options)
+    study = Study(Space(x=Float(0, 1)), storage=path, name="s", seed=1)  # the name is free
+    before = study.storage.study("s")
+    wrong: list[dict[str, Any]] = [
+        {"parallel": 2, "executor": "inline"},
+        {"executor": "magic"},
+        {"executor": 3},
+        {"catch": "ValueError"},
+        {"callbacks": [3]},
+        {"trial_memory_mb": -1},
+    ]
+    for options in wrong:
+        with pytest.raises(InputError):
+            study.run(lambda trial: 1.0, trials=3, **options)
+    assert study.storage.study("s") == before
+    study.close()
+
+
+def test_a_study_is_gone_on_with_without_its_space(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    Study(Space(x=Float(0, 1)), storage=path, name="s", seed=1).close()
+    study = Study(storage=path, name="s", load_if_exists=True)
+    study.run(lambda trial: trial.params["x"], trials=2, executor="inline")
+    assert [t.value for t in study.trials] == [t.params["x"] for t in study.trials]
+    study.close()
+
+
+def test_a_fork_that_comes_back_from_the_objective_does_not_go_on_with_the_run(
+    tmp_path: Path, start_script: Callable[..., Any]
+) -> None:
+    script = start_script(
+        """
+        import os
+        from modelwright import Float, Space, Study
+        study = Study(Space(x=Float(0, 1)), storage="hub.db", name="s", seed=1)
+        study.run(lambda trial: 2.0 if os.fork() else 3.0, trials=3, executor="inline")
+        print([trial.value for trial in study.trials])
+        """
+    )
+    out, errors = script.communicate(timeout=60)
+    assert (out, errors) == ("[2.0, 2.0, 2.0]\n", "")

@@ -6,7 +6,8 @@ The contract is in `modelwright.execution.base`; `make_executor` turns a name in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from modelwright._base.registry import Registry
 from modelwright.execution._common import CANCEL, TaskCancelled
@@ -27,9 +28,11 @@ from modelwright.execution.base import (
     Task,
     environment_for,
 )
-from modelwright.execution.inline import InlineExecutor
-from modelwright.execution.local import LocalExecutor
-from modelwright.execution.thread import ThreadExecutor
+
+if TYPE_CHECKING:
+    from modelwright.execution.inline import InlineExecutor
+    from modelwright.execution.local import LocalExecutor
+    from modelwright.execution.thread import ThreadExecutor
 
 __all__ = [
     "CANCEL",
@@ -65,6 +68,17 @@ EXECUTORS = Registry(
     },
     group="modelwright.executors",
 )
+
+# Processes, sockets and selectors take their time to load; a study that only asks and tells needs none.
+_HOME = {"InlineExecutor": "inline", "LocalExecutor": "local", "ThreadExecutor": "thread"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def make_executor(

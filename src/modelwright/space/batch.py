@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import ConfigurationError
 from modelwright.space.conditions import Structure
-from modelwright.space.constraints import CallableConstraint, TextConstraint
 from modelwright.space.parameters import Parameter
+
+if TYPE_CHECKING:
+    from modelwright.space.constraints import CallableConstraint, TextConstraint
 
 __all__ = ["Batch", "decode_batch"]
 
@@ -81,7 +83,7 @@ class Batch:
 
     def holds(self, constraint: TextConstraint | CallableConstraint) -> NDArray[np.bool_]:
         """Return for each row whether `constraint` is met or does not apply, shape (n,)."""
-        if isinstance(constraint, CallableConstraint):
+        if constraint.function is not None:
             return np.fromiter(map(constraint.holds_for, self.configs()), bool, self.n)
         positions = {name: i for i, name in enumerate(self.parameters)}
         named = [positions[name] for name in constraint.names]

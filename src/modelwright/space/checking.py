@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright._base.registry import nearest
 from modelwright.errors import ConfigurationError
-from modelwright.space.constraints import CallableConstraint, TextConstraint
 from modelwright.space.parameters import Parameter
 
 if TYPE_CHECKING:
+    from modelwright.space.constraints import CallableConstraint, TextConstraint
     from modelwright.space.space import Space
 
 __all__ = ["active", "check", "meets"]
@@ -55,7 +55,7 @@ def active(space: Space, config: Mapping[str, Any]) -> list[str]:
 
 def meets(space: Space, rule: TextConstraint | CallableConstraint, config: Mapping[str, Any]) -> bool:
     """Return whether `config` meets `rule`, or `rule` does not apply to it."""
-    if isinstance(rule, CallableConstraint):
+    if rule.function is not None:
         return rule.holds_for(config)
     if any(name not in config for name in rule.names):
         return True

@@ -44,6 +44,7 @@ class TextConstraint:
     text: str
     tree: Node
     names: tuple[str, ...]
+    function: None = None
 
     def holds(self, operands: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.bool_]:
         """Return for each of `n` rows whether it holds; `operands` has a column for each of `names`."""
@@ -57,6 +58,7 @@ class CallableConstraint:
     """A constraint as a function of the configuration; it lives in its process only."""
 
     function: Callable[[dict[str, Any]], Any]
+    names: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from modelwright._base.registry import nearest
 from modelwright.errors import SpaceError
 from modelwright.space.choices import Bool, Categorical, Constant, Ordinal
-from modelwright.space.constraints import CallableConstraint
 from modelwright.space.labels import is_plain
 from modelwright.space.numbers import Float, Int
 from modelwright.space.parameters import MOST_PARAMETERS, Parameter
@@ -33,7 +32,7 @@ _KEYS = {
 def space_to_json(space: Space) -> dict[str, Any]:
     """Return `space` as JSON: parameters as a list, because some databases sort the keys of objects."""
     for rule in space.rules:
-        if isinstance(rule, CallableConstraint):
+        if rule.function is not None:
             raise SpaceError(
                 f"the constraint {rule.text} is a function, and a function cannot be stored.",
                 hint="Write it as text, such as 'a <= b', or keep the study in memory.",

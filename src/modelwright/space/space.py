@@ -16,7 +16,6 @@ from modelwright.errors import ConfigurationError, SpaceError
 from modelwright.space import checking, sampling
 from modelwright.space.batch import Batch, decode_batch
 from modelwright.space.conditions import Structure, build_structure
-from modelwright.space.constraints import CallableConstraint, TextConstraint, make_constraint
 from modelwright.space.counting import MOST_COUNTED, candidates, count
 from modelwright.space.jsonform import parse_space, space_to_json
 from modelwright.space.neighbourhood import neighbours
@@ -24,6 +23,8 @@ from modelwright.space.parameters import MOST_PARAMETERS, Parameter, check_name
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+    from modelwright.space.constraints import CallableConstraint, TextConstraint
 
 __all__ = ["Space"]
 
@@ -116,7 +117,7 @@ class Space:
             structure=structure,
             parameters=MappingProxyType(normal),
             names=tuple(normal),
-            rules=tuple(make_constraint(given, normal) for given in constraints),
+            rules=_make_rules(constraints, normal),
             constraints=tuple(constraints),
             plain=all(parameter.plain for parameter in normal.values()),
             conditional=structure.conditional,
@@ -187,7 +188,7 @@ class Space:
         rules = [
             given
             for given, rule in zip(self.constraints, self.rules, strict=True)
-            if isinstance(rule, CallableConstraint) or wanted.issuperset(rule.names)
+            if wanted.issuperset(rule.names)  # a function names none, and stays
         ]
         return Space(kept, constraints=rules)
 
@@ -489,6 +490,16 @@ class Space:
 
 def _rebuild(parameters: dict[str, Parameter], constraints: tuple[Any, ...]) -> Space:
     return Space(parameters, constraints=constraints)
+
+
+def _make_rules(
+    constraints: Sequence[Any], parameters: Mapping[str, Parameter]
+) -> tuple[TextConstraint | CallableConstraint, ...]:
+    if not constraints:
+        return ()
+    from modelwright.space.constraints import make_constraint  # with its parser; most spaces need neither
+
+    return tuple(make_constraint(given, parameters) for given in constraints)
 
 
 def _merge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelwright._base.registry import nearest
 from modelwright.errors import InputError
 from modelwright.storage.base import Storage
 from modelwright.storage.memory import MemoryStorage
@@ -51,11 +52,12 @@ def open_existing(url: str | Path | None = None, **options: Any) -> Storage:
 
 
 def _open(url: str | Path | None, *, create: bool, options: dict[str, Any]) -> Storage:
-    if url is None or url == "memory://":
-        if options:
-            raise InputError(
-                f"a storage in memory takes no options, got {', '.join(options)}.", code="E_DB_URL"
-            )
+    known = () if url in (None, "memory://") else ("durability", "timeout_s", "clock")
+    for name in options:
+        if name not in known:
+            hint = nearest(name, list(known)) if known else "It takes none."
+            raise InputError(f"this kind of storage has no option {name!r}.", hint=hint, code="E_DB_URL")
+    if not known:
         return MemoryStorage()
     path = _sqlite_path(url)
     from modelwright.storage.sql import SQLStorage  # loads SQLAlchemy
@@ -63,7 +65,7 @@ def _open(url: str | Path | None, *, create: bool, options: dict[str, Any]) -> S
     return SQLStorage(path, create=create, **options)
 
 
-def _sqlite_path(url: str | Path) -> Path:
+def _sqlite_path(url: str | Path | None) -> Path:
     if isinstance(url, Path):
         return url
     if not isinstance(url, str):

@@ -72,7 +72,8 @@ class AskedTrials:
         if isinstance(params, (Wait, Exhausted)):
             self._storage.release(claim, params.reason, close=isinstance(params, Exhausted))
             raise StudyStateError(f"there is no trial to ask for: {params.reason}.")
-        asked = self._open[claim.number] = _Asked(claim, time.monotonic())
+        attrs = {} if claim.params is None else dict(self._view.trials[claim.number].user_attrs)
+        asked = self._open[claim.number] = _Asked(claim, time.monotonic(), attrs)
         assert self._leases is not None
         self._leases.add(claim)
         argument = {
@@ -81,6 +82,7 @@ class AskedTrials:
             "seed": seed_for(spec.seed, claim.number, "trial"),
             "attempt": claim.attempts,
             "fidelity": claim.fidelity,
+            "user_attrs": asked.attrs,
             "objectives": [objective.name for objective in spec.objectives],
         }
         return RunningTrial(_Line(self, asked), argument)

@@ -278,7 +278,7 @@ class Engine:
     deadline_s: float | None = None
     grace_s: float = 5.0
     poll_s: float = 0.25
-    most_patient_s: float = 5.0
+    most_patient_s: float = 2.0
     _flights: dict[int, _Flight] = field(default_factory=dict)
     _next_claim_s: float = -math.inf
     _claiming: bool = False

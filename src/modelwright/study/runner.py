@@ -54,7 +54,7 @@ __all__ = ["Runner"]
 _TICK_S = 0.2  # how often the engine is asked while nothing happens
 _WAIT_TICK_S = 0.02  # while a proposal waits for results of others
 _REPORT_PAUSE_S = 0.25  # reports are written in batches, at most this late
-_REAP_S = 5.0  # how often dead workers of this machine are looked for while others hold what we wait for
+_REAP_S = 2.0  # how often dead workers of this machine are looked for while others hold what we wait for
 _LIMITS = frozenset({FailureKind.TIMEOUT, FailureKind.MEMORY})
 
 _log = logging.getLogger("modelwright")
@@ -307,8 +307,10 @@ class Runner:
             return e.NothingToClaim(answer, now)
         self._attempts[answer.number] = _Attempt(answer)
         self._leases.add(answer)
+        if answer.params is None:
+            return e.Claimed(answer)
         self._view.refresh()
-        return e.Claimed(answer, self._view.settled(answer.number))
+        return e.Claimed(answer, ready=self._view.settled(answer.number))
 
     def _reap(self, now: float) -> None:
         if now >= self._next_reap_s:
@@ -341,12 +343,14 @@ class Runner:
         if attempt.params is None:  # it had a configuration already
             assert claim.params is not None
             attempt.params = self._proposer.load(claim.params)
+            attempt.attrs = dict(self._view.trials[number].user_attrs)
         argument = {
             "number": number,
             "params": attempt.params,
             "seed": seed_for(spec.seed, number, "trial"),
             "attempt": claim.attempts,
             "fidelity": claim.fidelity,
+            "user_attrs": attempt.attrs,
             "objectives": [objective.name for objective in spec.objectives],
         }
         folder = None if self._folder is None else self._folder / "trials" / f"{number}-{claim.fence}"

@@ -13,14 +13,12 @@ from modelwright.errors import InputError, StudyExistsError, StudyStateError
 from modelwright.execution.base import Executor
 from modelwright.optimizers import make_optimizer
 from modelwright.records import Component, Objective, SearchSettings, StudySpec, StudyState, Trial, TrialState
-from modelwright.schedulers import make_scheduler
 from modelwright.space import Space
 from modelwright.storage import Storage, open_storage
 from modelwright.storage.base import StudyRecord
 from modelwright.study.asking import AskedTrials
 from modelwright.study.proposing import Proposer
 from modelwright.study.results import TrialResult, to_dataframe
-from modelwright.study.running import run_study
 from modelwright.study.trial import RunningTrial
 from modelwright.study.view import LedgerView
 
@@ -241,6 +239,8 @@ class Study:
         KeyboardInterrupt
             Ctrl-C was pressed. The ledger is in order, and the same call goes on later.
         """
+        from modelwright.study.running import run_study  # what runs trials is loaded when trials run
+
         run_study(
             self,
             function,
@@ -454,6 +454,8 @@ def _check_parts(spec: StudySpec) -> None:
         spec.optimizer, spec.space, spec.objectives, deterministic=spec.deterministic, seed=spec.seed
     )
     if spec.scheduler is not None:
+        from modelwright.schedulers import make_scheduler
+
         make_scheduler(spec.scheduler, spec.objectives)
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (the names of the tests say what holds)
 """The conformance suite of storages: subclass `StorageContract`, give it a storage, run pytest.
 
 ::
@@ -162,7 +163,12 @@ class StorageContract:
         assert record == created
         assert replace(record.spec, space=spec.space) == spec
         assert record.spec.space.to_json() == record.space == spec.space.to_json()
-        assert (record.state, record.issued, record.space_version, record.closed) == (StudyState.PENDING, 0, 0, "")
+        assert (record.state, record.issued, record.space_version, record.closed) == (
+            StudyState.PENDING,
+            0,
+            0,
+            "",
+        )
         assert (record.budget_trials, record.window, record.started_us) == (None, None, None)
         assert record.created_us > 0
 
@@ -294,7 +300,9 @@ class StorageContract:
         ("state", "reason"),
         [(StudyState.PAUSED, "paused"), (StudyState.COMPLETE, "complete"), (StudyState.FAILED, "complete")],
     )
-    def test_a_study_that_rests_gives_nothing_out(self, storage: Storage, state: StudyState, reason: str) -> None:
+    def test_a_study_that_rests_gives_nothing_out(
+        self, storage: Storage, state: StudyState, reason: str
+    ) -> None:
         study = storage.create_study(make_spec())
         storage.set_state(study.id, state)
         assert self.why_not(storage, study.id) == reason
@@ -361,7 +369,9 @@ class StorageContract:
         assert storage.finish(new, complete(0.5), "r2") is Finish.ACCEPTED
         assert storage.trial(study.id, 0).worker == "w2"
 
-    def test_a_late_result_is_welcome_while_nobody_took_over(self, storage: Storage, clock: ManualClock) -> None:
+    def test_a_late_result_is_welcome_while_nobody_took_over(
+        self, storage: Storage, clock: ManualClock
+    ) -> None:
         study = storage.create_study(make_spec())
         claim = self.take(storage, study.id, "c1")
         clock.advance(10 * self.lease_s)
@@ -410,7 +420,9 @@ class StorageContract:
             (1, TrialState.RUNNING),
         ]
 
-    def test_the_lowest_of_waiting_and_expired_comes_first(self, storage: Storage, clock: ManualClock) -> None:
+    def test_the_lowest_of_waiting_and_expired_comes_first(
+        self, storage: Storage, clock: ManualClock
+    ) -> None:
         study = storage.create_study(make_spec())
         first = self.take(storage, study.id, "a")
         storage.enqueue(study.id, {"x": 0.5}, {})
@@ -742,7 +754,18 @@ class StorageContract:
 
     def test_data_sets(self, storage: Storage) -> None:
         dataset = Dataset(
-            "iris", "/d/iris.csv", "class", 150, 3, 4, 1 / 3, 5, "flowers", None, "f00", {"columns": ["a", "ß"]}
+            "iris",
+            "/d/iris.csv",
+            "class",
+            150,
+            3,
+            4,
+            1 / 3,
+            5,
+            "flowers",
+            None,
+            "f00",
+            {"columns": ["a", "ß"]},
         )
         first = storage.add_dataset(dataset)
         second = storage.add_dataset(replace(dataset, test_path="/d/test.csv"))
@@ -765,7 +788,11 @@ class StorageContract:
         storage.set_partition_status(study.id, 1, "gridding_done")
         storage.add_partitions(study.id, [replace(item, method="svm") for item in items])
         stored = storage.partitions(study.id)
-        assert stored == [items[0], replace(items[1], status="gridding_done"), replace(items[2], method="svm")]
+        assert stored == [
+            items[0],
+            replace(items[1], status="gridding_done"),
+            replace(items[2], method="svm"),
+        ]
         with pytest.raises(InputError, match="gridding_done"):
             storage.set_partition_status(study.id, 0, "finished")
         with pytest.raises(KeyError):

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelwright.errors import StaleClaimError, StudyStateError
-from modelwright.records import Failure, FailureKind, Outcome, Proposal, Provenance, Report, StudyState, TrialState
+from modelwright.records import (
+    Failure,
+    FailureKind,
+    Outcome,
+    Proposal,
+    Provenance,
+    Report,
+    StudyState,
+    TrialState,
+)
 from modelwright.storage.base import Claim, Storage
 
 __all__ = ["Mirror", "Walk", "snapshot"]
@@ -91,7 +100,11 @@ class Walk:
 
     def _report(self, mirror: Mirror, study_id: int, rng: random.Random) -> Any:
         reports = [
-            Report(rng.randrange(4), {"value": rng.choice([rng.random(), float("inf")])}, rng.choice([None, 0, 1]))
+            Report(
+                rng.randrange(4),
+                {"value": rng.choice([rng.random(), float("inf")])},
+                rng.choice([None, 0, 1]),
+            )
             for _ in range(rng.randrange(4))
         ]
         return mirror.storage.report(self._any_claim(rng, study_id), reports)

@@ -18,7 +18,7 @@ __all__ = ["LightGBM"]
 _MODEL_TEXT = "model.txt"
 _ROUNDS_WITHOUT_VALIDATION = 200
 _LOOK_AT_CLOCK_EVERY = 5
-_LEAST_GAIN = 5e-4
+_LEAST_GAIN = 1e-4
 _CONSTANT = {
     "verbosity": -1,
     "num_threads": 1,

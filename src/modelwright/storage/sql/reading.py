@@ -8,14 +8,14 @@ from sqlalchemy import bindparam, select
 
 from modelwright.records import Artifact, Report, Trial, TrialState
 from modelwright.storage.base import Changes
-from modelwright.storage.sql import rows, schema
+from modelwright.storage.sql import schema, trial_rows
 from modelwright.storage.sql.engine import Transaction
 from modelwright.storage.sql.studies import study_by_id
 
 __all__ = ["artifacts", "changes", "reports", "trial", "trials"]
 
 _T, _R, _F = schema.trials.c, schema.reports.c, schema.artifacts.c
-_TRIALS = select(*rows.TRIAL_COLUMNS).where(_T.study_id == bindparam("study"))
+_TRIALS = select(*trial_rows.TRIAL_COLUMNS).where(_T.study_id == bindparam("study"))
 _ONE = _TRIALS.where(_T.number == bindparam("n"))
 _EACH = _TRIALS.order_by(_T.number)
 _IN_STATES = _EACH.where(_T.state.in_(bindparam("states", expanding=True)))
@@ -44,7 +44,7 @@ def trial(tx: Transaction, study_id: int, number: int) -> Trial:
     if row is None:
         name = study_by_id(tx, study_id).spec.name
         raise KeyError(f"the study {name!r} has no trial {number}")
-    return rows.trial_from_row(row)
+    return trial_rows.trial_from_row(row)
 
 
 def trials(tx: Transaction, study_id: int, states: Sequence[TrialState] | None) -> list[Trial]:
@@ -54,7 +54,7 @@ def trials(tx: Transaction, study_id: int, states: Sequence[TrialState] | None) 
         found = tx.all(_EACH, {"study": study_id})
     else:
         found = tx.all(_IN_STATES, {"study": study_id, "states": [state.value for state in states]})
-    return [rows.trial_from_row(row) for row in found]
+    return [trial_rows.trial_from_row(row) for row in found]
 
 
 def reports(tx: Transaction, study_id: int, number: int) -> list[Report]:
@@ -62,7 +62,7 @@ def reports(tx: Transaction, study_id: int, number: int) -> list[Report]:
     trial(tx, study_id, number)
     newest: dict[tuple[float, int], Report] = {}
     for row in tx.all(_REPORTS_OF, {"study": study_id, "n": number}):  # in the order of their fences
-        _, report = rows.report_from_row(row)
+        _, report = trial_rows.report_from_row(row)
         newest[report.step, -1 if report.fold is None else report.fold] = report
     return [newest[key] for key in sorted(newest)]
 
@@ -72,9 +72,9 @@ def changes(tx: Transaction, study_id: int, since: int) -> Changes:
     study = study_by_id(tx, study_id)
     if study.revision <= since:
         return Changes(study.revision, [], [], study)
-    moved = [rows.trial_from_row(row) for row in tx.all(_MOVED, {"study": study_id, "since": since})]
+    moved = [trial_rows.trial_from_row(row) for row in tx.all(_MOVED, {"study": study_id, "since": since})]
     found = tx.all(_NEW_REPORTS, {"study": study_id, "since": since})
-    return Changes(study.revision, moved, [rows.report_from_row(row) for row in found], study)
+    return Changes(study.revision, moved, [trial_rows.report_from_row(row) for row in found], study)
 
 
 def artifacts(tx: Transaction, study_id: int, number: int | None) -> list[tuple[int, Artifact]]:
@@ -84,4 +84,4 @@ def artifacts(tx: Transaction, study_id: int, number: int | None) -> list[tuple[
         found = tx.all(_ARTIFACTS, {"study": study_id})
     else:
         found = tx.all(_ARTIFACTS_OF, {"study": study_id, "n": number})
-    return [rows.artifact_from_row(row) for row in found]
+    return [trial_rows.artifact_from_row(row) for row in found]

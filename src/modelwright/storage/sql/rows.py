@@ -1,114 +1,33 @@
-"""Records into rows and back.
+"""Studies, workers and the tables of AutoML into rows and back; trials are in `trial_rows`.
 
-Rows are dicts by column name on the way in and result rows on the way out. JSON columns hold valid JSON:
-infinities and NaN, which JSON lacks, become ``{"$float": "inf"}``.
-
-A row that somebody edited by hand does not take the study down: a trial that cannot be read is shown as
-failed, with the reason.
+Rows are dicts by column name on the way in and result rows on the way out.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
 
 from modelwright.errors import InputError
-from modelwright.records import (
-    Artifact,
-    Component,
-    Failure,
-    FailureKind,
-    Objective,
-    Outcome,
-    Proposal,
-    Provenance,
-    Report,
-    SearchSettings,
-    StudySpec,
-    Trial,
-    TrialState,
-)
+from modelwright.records import Component, Objective, SearchSettings, StudySpec
 from modelwright.space import Space
 from modelwright.storage.base import Dataset, EnsembleRecord, Event, Partition, WorkerInfo
 from modelwright.storage.plain import clean_text, plain
-from modelwright.storage.sql import schema
+from modelwright.storage.sql.encoding import decode, encode, finite, text_or_none
 
 __all__ = [
-    "TRIAL_COLUMNS",
-    "artifact_from_row",
     "dataset_from_row",
     "dataset_to_row",
-    "decode",
-    "encode",
     "ensemble_from_row",
     "ensemble_to_row",
     "event_from_row",
-    "failure_to_row",
-    "finite",
-    "new_trial_row",
-    "outcome_to_row",
     "partition_from_row",
     "partition_to_row",
-    "proposal_to_row",
-    "report_from_row",
     "spec_from_row",
     "spec_to_row",
-    "trial_from_row",
-    "whole",
     "worker_from_row",
 ]
-
-# JSON ---------------------------------------------------------------------------------------------------
-
-# ASCII only, so that neither NUL nor half a surrogate pair ever reaches a database.
-_strict = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
-_MARK = "$float"
-
-
-def encode(value: Any) -> str:
-    """Write a plain JSON value (see `modelwright.storage.plain`), infinities and NaN included."""
-    try:
-        return _strict.encode(value)
-    except ValueError:
-        return _strict.encode(_marked(value))
-
-
-def _marked(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {_MARK: repr(value)}
-    if isinstance(value, dict):
-        return {key: _marked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_marked(item) for item in value]
-    return value
-
-
-def decode(text: str) -> Any:
-    """Read what `encode` wrote; text that is not JSON raises ``ValueError``."""
-    return json.loads(text, object_hook=_unmarked if _MARK in text else None)
-
-
-def _unmarked(value: dict[str, Any]) -> Any:
-    if len(value) == 1 and value.get(_MARK) in ("inf", "-inf", "nan"):
-        return float(value[_MARK])
-    return value
-
-
-def finite(value: Any) -> float | None:
-    """Return a number for a column of numbers; None for what such a column cannot hold."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def whole(value: Any) -> int | None:
-    """Return an integer for a column of integers; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
-
 
 # studies ------------------------------------------------------------------------------------------------
 
@@ -181,166 +100,6 @@ def spec_from_row(row: Row[Any], space: str) -> StudySpec:
     )
 
 
-# trials -------------------------------------------------------------------------------------------------
-
-_T = schema.trials.c
-TRIAL_COLUMNS = (
-    _T.number, _T.state, _T.params, _T.values_json, _T.failure_kind, _T.failure_message, _T.failure_code,
-    _T.failure_traceback, _T.fidelity, _T.parent, _T.partition_index, _T.fence, _T.attempts, _T.space_version,
-    _T.enqueued, _T.optimizer, _T.optimizer_version, _T.reason, _T.seen_revision, _T.user_attrs, _T.metrics,
-    _T.duration_s, _T.revision, _T.finished_revision, _T.worker_id, _T.queued_us, _T.started_us, _T.ended_us,
-)  # fmt: skip
-"""What `trial_from_row` reads, in its order."""
-
-
-def trial_from_row(row: Row[Any]) -> Trial:
-    """Return the trial of a row of `TRIAL_COLUMNS`, failed with the reason if the row cannot be read."""
-    (
-        number, state, params, values, failure_kind, failure_message, failure_code,
-        failure_traceback, fidelity, parent, partition, fence, attempts, space_version,
-        enqueued, optimizer, optimizer_version, reason, seen_revision, user_attrs, metrics,
-        duration_s, revision, finished_revision, worker, queued_us, started_us, ended_us,
-    ) = tuple(row)  # fmt: skip
-    try:
-        failure = None
-        if failure_kind is not None:
-            failure = Failure(FailureKind(failure_kind), failure_message, failure_code, failure_traceback)
-        return Trial(
-            number,
-            TrialState(state),
-            None if params is None else _mapping(params),
-            tuple(map(float, decode(values))),
-            failure,
-            fidelity,
-            parent,
-            partition,
-            fence,
-            attempts,
-            space_version,
-            bool(enqueued),
-            Provenance(optimizer, optimizer_version, reason, seen_revision),
-            _mapping(user_attrs),
-            _mapping(metrics),
-            duration_s,
-            revision,
-            finished_revision,
-            worker,
-            queued_us,
-            started_us,
-            ended_us,
-        )
-    except (ValueError, TypeError) as error:
-        broken = Failure(
-            FailureKind.INVALID, f"the ledger's row of trial {number} cannot be read: {error}", "E_DB_ROW"
-        )
-        return Trial(
-            number,
-            TrialState.FAILED,
-            failure=broken,
-            revision=revision,
-            finished_revision=finished_revision or revision,
-        )
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    value = decode(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, got {text[:40]!r}")
-    return value
-
-
-def new_trial_row(study_id: int, number: int, space_version: int, queued_us: int) -> dict[str, Any]:
-    """Return the row of a trial of which nothing is known yet."""
-    return {
-        "study_id": study_id,
-        "number": number,
-        "state": TrialState.WAITING.value,
-        "params": None,
-        "space_version": space_version,
-        "enqueued": 0,
-        "optimizer": "",
-        "optimizer_version": "",
-        "reason": "",
-        "seen_revision": 0,
-        "fence": 0,
-        "attempts": 0,
-        "worker_id": "",
-        "claim_id": None,
-        "lease_until_us": 0,
-        "stop": 0,
-        "values_json": "[]",
-        "failure_code": "",
-        "failure_message": "",
-        "failure_traceback": "",
-        "user_attrs": "{}",
-        "metrics": "{}",
-        "revision": 0,
-        "finished_revision": 0,
-        "queued_us": queued_us,
-        "started_us": None,
-    }
-
-
-def proposal_to_row(proposal: Proposal, provenance: Provenance) -> dict[str, Any]:
-    """Return the columns that a proposal sets."""
-    return {
-        "params": encode(plain(proposal.params, "params")),
-        "fidelity": proposal.fidelity,
-        "parent": proposal.parent,
-        "partition_index": proposal.partition,
-        "optimizer": clean_text(provenance.optimizer),
-        "optimizer_version": clean_text(provenance.version),
-        "reason": clean_text(provenance.reason),
-        "seen_revision": provenance.revision,
-    }
-
-
-def outcome_to_row(outcome: Outcome, user_attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that an accepted outcome sets; `user_attrs` are those of the trial so far."""
-    metrics = plain(outcome.metrics, "metrics") if outcome.metrics else {}
-    values = [float(value) for value in outcome.values]
-    return {
-        "state": outcome.state.value,
-        "value": finite(values[0]) if values else None,
-        "values_json": encode(values),
-        **failure_to_row(outcome.failure),
-        "user_attrs": encode({**user_attrs, **plain(outcome.user_attrs, "user_attrs")}),
-        "metrics": encode(metrics),
-        "cv_mean": finite(metrics.get("cv_mean")),
-        "cv_std": finite(metrics.get("cv_std")),
-        "test_score": finite(metrics.get("test_score")),
-        "model_location": _text(metrics.get("model_location")),
-        "metrics_location": _text(metrics.get("metrics_location")),
-        "duration_s": outcome.duration_s,
-    }
-
-
-def failure_to_row(failure: Failure | None) -> dict[str, Any]:
-    """Return the columns of a failure, or of none."""
-    if failure is None:
-        return {"failure_kind": None, "failure_code": "", "failure_message": "", "failure_traceback": ""}
-    return {
-        "failure_kind": failure.kind.value,
-        "failure_code": clean_text(failure.code),
-        "failure_message": clean_text(failure.message),
-        "failure_traceback": clean_text(failure.traceback),
-    }
-
-
-def _text(value: Any) -> str | None:
-    return clean_text(value) if isinstance(value, str) else None
-
-
-def report_from_row(row: Row[Any]) -> tuple[int, Report]:
-    """Return (trial number, report) of a row with number, step, fold and values_json."""
-    return row.number, Report(row.step, decode(row.values_json), row.fold)
-
-
-def artifact_from_row(row: Row[Any]) -> tuple[int, Artifact]:
-    """Return (trial number, artifact) of a row."""
-    return row.number, Artifact(row.name, row.location, row.sha256, row.size, row.format)
-
-
 def event_from_row(row: Row[Any]) -> Event:
     """Return the event of a row."""
     return Event(row.revision, row.kind, row.number, row.fence, decode(row.payload), row.at_us)
@@ -362,7 +121,7 @@ def dataset_to_row(dataset: Dataset) -> dict[str, Any]:
         "name": clean_text(dataset.name),
         "description": clean_text(dataset.description),
         "train_path": clean_text(dataset.train_path),
-        "test_path": _text(dataset.test_path),
+        "test_path": text_or_none(dataset.test_path),
         "class_column": clean_text(dataset.class_column),
         "n_examples": dataset.n_examples,
         "k_classes": dataset.k_classes,

@@ -33,6 +33,7 @@ from modelwright.storage.base import (
 )
 from modelwright.storage.plain import PARTITION_STATES, plain
 from modelwright.storage.sql import catalogue, reading, rows, studies, trials
+from modelwright.storage.sql.encoding import encode
 from modelwright.storage.sql.engine import Database, Transaction
 from modelwright.storage.sql.sqlite import SQLiteDatabase
 
@@ -65,7 +66,7 @@ class SQLStorage:
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
         """See `Storage.create_study`."""
-        space = rows.encode(plain(spec.space.to_json(), "the space"))
+        space = encode(plain(spec.space.to_json(), "the space"))
         study_id = self._db.write_durably(studies.create_study, rows.spec_to_row(spec), space)
         return self._db.read(studies.study_by_id, study_id)
 

@@ -15,6 +15,7 @@ from modelwright.records import StudySpec, StudyState
 from modelwright.storage.base import Event, StudyRecord
 from modelwright.storage.plain import merged, plain
 from modelwright.storage.sql import rows, schema
+from modelwright.storage.sql.encoding import decode, encode, finite, whole
 from modelwright.storage.sql.engine import Transaction
 
 __all__ = [
@@ -127,7 +128,7 @@ class Head:
                 "kind": kind,
                 "number": number,
                 "fence": fence,
-                "payload": rows.encode(payload),
+                "payload": encode(payload),
                 "at_us": tx.now_us,
             },
         )
@@ -214,7 +215,7 @@ def _record(tx: Transaction, row: Any) -> StudyRecord:
 def _read_record(tx: Transaction, row: Any) -> StudyRecord:
     spec: StudySpec = tx.constant(("spec", row.id), lambda: _spec(tx, row.id))
     space: dict[str, Any] = tx.constant(
-        ("space", row.id, row.space_version), lambda: rows.decode(_space_text(tx, row.id, row.space_version))
+        ("space", row.id, row.space_version), lambda: decode(_space_text(tx, row.id, row.space_version))
     )
     return StudyRecord(
         row.id,
@@ -227,7 +228,7 @@ def _read_record(tx: Transaction, row: Any) -> StudyRecord:
         row.space_version,
         dict(space),
         row.closed,
-        rows.decode(row.user_attrs),
+        decode(row.user_attrs),
         row.created_us,
         row.started_us,
         row.ended_us,
@@ -325,14 +326,14 @@ def set_user_attrs(tx: Transaction, study_id: int, attrs: Mapping[str, Any]) -> 
     head = head_of(tx, study_id)
     row = tx.first(_ATTRS, {"id": study_id})
     assert row is not None
-    all_attrs = merged(rows.decode(row.user_attrs), attrs, "user_attrs")
+    all_attrs = merged(decode(row.user_attrs), attrs, "user_attrs")
     tx.run(
         _SAVE_ATTRS,
         {
             "key": study_id,
-            "user_attrs": rows.encode(all_attrs),
-            "budget_s": rows.finite(all_attrs.get("budget_s")),
-            "deadline_us": rows.whole(all_attrs.get("deadline_us")),
+            "user_attrs": encode(all_attrs),
+            "budget_s": finite(all_attrs.get("budget_s")),
+            "deadline_us": whole(all_attrs.get("deadline_us")),
         },
     )
     head.write(tx, "attrs", names=list(attrs))
@@ -345,7 +346,7 @@ def add_space(tx: Transaction, study_id: int, space: Mapping[str, Any], based_on
     if head.space_version == based_on:
         head.space_version += 1
         head.closed = ""  # a wider space holds configurations that nobody has tried
-        form = rows.encode(plain(space, "the space"))
+        form = encode(plain(space, "the space"))
         tx.run(
             _ADD_SPACE,
             {"study_id": study_id, "version": head.space_version, "space": form, "created_us": tx.now_us},

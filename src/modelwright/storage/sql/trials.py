@@ -12,7 +12,8 @@ from modelwright.records import Outcome, Proposal, Provenance, Report, StudyStat
 from modelwright.storage.base import Claim, Finish, NoClaim
 from modelwright.storage.ledger import lost_failure
 from modelwright.storage.plain import clean_text, merged, plain, plain_reports
-from modelwright.storage.sql import rows, schema
+from modelwright.storage.sql import schema, trial_rows
+from modelwright.storage.sql.encoding import decode, encode
 from modelwright.storage.sql.engine import Transaction
 from modelwright.storage.sql.studies import Head, head_of
 
@@ -56,7 +57,7 @@ _CANDIDATES = union_all(
 _ANY_RUNNING = (
     select(literal(1)).where(_T.state == _RUNNING, _T.study_id == bindparam("study")).limit(bindparam("one"))
 )
-_LOCKED_ROW = select(
+_ROW = select(
     _T.state, _T.fence, _T.attempts, _T.params, _T.user_attrs, _T.stop, _T.result_id, _T.failure_kind
 ).where(*_THIS)
 _ADD = insert(schema.trials)
@@ -80,9 +81,9 @@ _LOSE = _set(
     "failure_traceback", "ended_us", "revision", "finished_revision",
 )  # fmt: skip
 _FINISH = _set(
-    "state", "claim_id", "lease_until_us", "result_id", "value", "values_json", "failure_kind", "failure_code",
-    "failure_message", "failure_traceback", "user_attrs", "metrics", "cv_mean", "cv_std", "test_score",
-    "model_location", "metrics_location", "duration_s", "ended_us", "revision", "finished_revision",
+    "state", "claim_id", "lease_until_us", "result_id", "value", "values_json", "failure_kind",
+    "failure_code", "failure_message", "failure_traceback", "user_attrs", "metrics", "cv_mean", "cv_std",
+    "test_score", "model_location", "metrics_location", "duration_s", "ended_us", "revision", "finished_revision",
 )  # fmt: skip
 _PROPOSE = _set(
     "params", "fidelity", "parent", "partition_index", "optimizer", "optimizer_version", "reason",
@@ -131,9 +132,9 @@ def enqueue(tx: Transaction, study_id: int, params: Mapping[str, Any], user_attr
     if head.budget_trials is not None:
         head.budget_trials = max(head.budget_trials, head.issued)
     head.reopen(tx.now_us)
-    row = rows.new_trial_row(study_id, number, head.space_version, tx.now_us)
-    row["params"] = rows.encode(plain(params, "params"))
-    row["user_attrs"] = rows.encode(plain(user_attrs, "user_attrs"))
+    row = trial_rows.new_trial_row(study_id, number, head.space_version, tx.now_us)
+    row["params"] = encode(plain(params, "params"))
+    row["user_attrs"] = encode(plain(user_attrs, "user_attrs"))
     row["enqueued"] = 1
     row["revision"] = head.write(tx, "enqueue", number, 0)
     tx.run(_ADD, row)
@@ -165,7 +166,7 @@ def claim(tx: Transaction, study_id: int, worker_id: str, claim_id: str, lease_s
 
 
 def _claim(study_id: int, claim_id: str, fence: int, attempts: int, row: Any) -> Claim:
-    params = None if row.params is None else rows.decode(row.params)
+    params = None if row.params is None else decode(row.params)
     return Claim(
         study_id,
         row.number,
@@ -206,7 +207,7 @@ def _issue(
     """Give out a new number."""
     number, fence = head.issued, head.fence_floor + 1
     head.issued += 1
-    row = rows.new_trial_row(head.study_id, number, head.space_version, tx.now_us)
+    row = trial_rows.new_trial_row(head.study_id, number, head.space_version, tx.now_us)
     revision = _write_claim(tx, head, number, fence, worker_id, 1, lost)
     row.update(_claimed(tx, fence, 1, worker_id, claim_id, lease_s, revision))
     tx.run(_ADD, row)
@@ -258,7 +259,7 @@ def _end_lost(tx: Transaction, head: Head, lost: Sequence[Row[Any]], revision: i
             "ended_us": tx.now_us,
             "revision": revision,
             "finished_revision": revision,
-            **rows.failure_to_row(lost_failure(row.attempts)),
+            **trial_rows.failure_to_row(lost_failure(row.attempts)),
         }
         tx.run(_LOSE, {"study": head.study_id, "n": row.number, **columns})
 
@@ -281,7 +282,7 @@ def release(tx: Transaction, held: Claim, why: str, close: bool) -> bool:
     """See `Storage.release`."""
     head = head_of(tx, held.study_id)
     key = {"study": held.study_id, "n": held.number}
-    row = tx.first(_LOCKED_ROW, key)
+    row = tx.first(_ROW, key)
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         before = tx.first(_ATTEMPT, {**key, "f": held.fence})
         return before is not None and before.outcome == "released"
@@ -313,7 +314,7 @@ def release(tx: Transaction, held: Claim, why: str, close: bool) -> bool:
 def renew(tx: Transaction, held: Claim, lease_s: float) -> tuple[bool, bool]:
     """Prolong one lease; return whether the claim is lost, and whether somebody asked to stop it."""
     key = {"study": held.study_id, "n": held.number}
-    row = tx.first(_LOCKED_ROW, key)
+    row = tx.first(_ROW, key)
     if row is None:
         return False, False
     if row.fence == held.fence and row.state == _RUNNING:
@@ -326,7 +327,7 @@ def renew(tx: Transaction, held: Claim, lease_s: float) -> tuple[bool, bool]:
 
 
 def _must_hold(tx: Transaction, held: Claim) -> Row[Any]:
-    row = tx.first(_LOCKED_ROW, {"study": held.study_id, "n": held.number})
+    row = tx.first(_ROW, {"study": held.study_id, "n": held.number})
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         raise StaleClaimError(f"trial {held.number} is not this worker's any more.")
     return row
@@ -336,11 +337,11 @@ def propose(
     tx: Transaction, held: Claim, proposal: Proposal, provenance: Provenance, space_version: int
 ) -> None:
     """See `Storage.propose`."""
-    columns = rows.proposal_to_row(proposal, provenance)
+    columns = trial_rows.proposal_to_row(proposal, provenance)
     head = head_of(tx, held.study_id)
     row = _must_hold(tx, held)
     if row.params is not None:
-        if rows.decode(row.params) == rows.decode(columns["params"]):
+        if decode(row.params) == decode(columns["params"]):
             return  # the answer to the first call was lost
         raise StudyStateError(f"trial {held.number} has a configuration already; it is written once.")
     columns["space_version"] = space_version
@@ -352,9 +353,9 @@ def extend(tx: Transaction, held: Claim, params: Mapping[str, Any], space_versio
     """See `Storage.extend`."""
     head = head_of(tx, held.study_id)
     row = _must_hold(tx, held)
-    wider = merged({} if row.params is None else rows.decode(row.params), params, "params")
+    wider = merged({} if row.params is None else decode(row.params), params, "params")
     columns = {
-        "params": rows.encode(wider),
+        "params": encode(wider),
         "space_version": space_version,
         "revision": head.write(tx, "extend", held.number, held.fence, names=list(params)),
     }
@@ -364,7 +365,7 @@ def extend(tx: Transaction, held: Claim, params: Mapping[str, Any], space_versio
 def report(tx: Transaction, held: Claim, reports: Sequence[Report]) -> bool:
     """See `Storage.report`."""
     head = head_of(tx, held.study_id)
-    row = tx.first(_LOCKED_ROW, {"study": held.study_id, "n": held.number})
+    row = tx.first(_ROW, {"study": held.study_id, "n": held.number})
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         return False
     if not reports:
@@ -380,7 +381,7 @@ def report(tx: Transaction, held: Claim, reports: Sequence[Report]) -> bool:
             "fence": held.fence,
             "step": item.step,
             "fold": item.fold,
-            "values_json": rows.encode(item.values),
+            "values_json": encode(item.values),
             "at_us": tx.now_us,
         }
         for position, item in enumerate(plain_reports(reports))
@@ -393,13 +394,13 @@ def finish(tx: Transaction, held: Claim, outcome: Outcome, result_id: str) -> Fi
     """See `Storage.finish`."""
     head = head_of(tx, held.study_id)
     key = {"study": held.study_id, "n": held.number}
-    row = tx.first(_LOCKED_ROW, key)
+    row = tx.first(_ROW, key)
     if row is None or row.fence != held.fence or row.state != _RUNNING:
         if row is not None and row.result_id == result_id:
             return Finish.DUPLICATE
         head.write(tx, "stale", held.number, held.fence, state=outcome.state.value)
         return Finish.STALE
-    columns = rows.outcome_to_row(outcome, rows.decode(row.user_attrs))
+    columns = trial_rows.outcome_to_row(outcome, decode(row.user_attrs))
     revision = head.write(tx, "finish", held.number, held.fence, state=outcome.state.value)
     columns |= {"claim_id": None, "lease_until_us": 0, "result_id": result_id, "ended_us": tx.now_us}
     columns |= {"revision": revision, "finished_revision": revision}
@@ -428,7 +429,7 @@ def finish(tx: Transaction, held: Claim, outcome: Outcome, result_id: str) -> Fi
 def request_stop(tx: Transaction, study_id: int, number: int) -> bool:
     """See `Storage.request_stop`."""
     head = head_of(tx, study_id)
-    row = tx.first(_LOCKED_ROW, {"study": study_id, "n": number})
+    row = tx.first(_ROW, {"study": study_id, "n": number})
     if row is None or row.state != _RUNNING:
         return False
     if not row.stop:
@@ -453,9 +454,9 @@ def forfeit(tx: Transaction, worker_id: str, why: str) -> list[int]:
 def set_trial_attrs(tx: Transaction, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
     """See `Storage.set_trial_attrs`."""
     head = head_of(tx, study_id)
-    row = tx.first(_LOCKED_ROW, {"study": study_id, "n": number})
+    row = tx.first(_ROW, {"study": study_id, "n": number})
     if row is None:
         raise KeyError(f"the study has no trial {number}")
-    text = rows.encode(merged(rows.decode(row.user_attrs), attrs, "user_attrs"))
+    text = encode(merged(decode(row.user_attrs), attrs, "user_attrs"))
     revision = head.write(tx, "trial_attrs", number, row.fence, names=list(attrs))
     tx.run(_SAVE_ATTRS, {"study": study_id, "n": number, "user_attrs": text, "revision": revision})
