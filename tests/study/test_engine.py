@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from modelwright.records import StudyState
 from modelwright.storage.base import Claim, NoClaim
 from modelwright.study import engine as e
@@ -212,7 +214,7 @@ def test_when_all_wait_one_more_is_looked_for_less_and_less_often() -> None:
             looked.append(k * 0.05)
             engine.handle(e.Claimed(claim(6)))
             assert engine.handle(e.ProposalWaits(6)) == [e.ReleaseTrial(6, "there was none to take over")]
-    gaps = [round(b - a, 2) for a, b in zip(looked, looked[1:], strict=False)]
+    gaps = [round(b - a, 2) for a, b in pairwise(looked)]
     assert gaps == sorted(gaps)
     assert 1.9 <= gaps[-1] <= 2.2
     assert len(looked) >= 5

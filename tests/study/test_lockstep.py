@@ -78,9 +78,7 @@ def test_the_run_tells_something(expected: Table) -> None:
     assert states.count("failed") == 4
 
 
-def test_timing_plays_no_part(
-    tmp_path: Path, expected: Table, start_script: Callable[..., Any]
-) -> None:
+def test_timing_plays_no_part(tmp_path: Path, expected: Table, start_script: Callable[..., Any]) -> None:
     runs = [start_script(SCRIPT, f"{name}.db", 0.03, 2) for name in ("a", "b")]
     for run in runs:
         _, errors = run.communicate(timeout=100)

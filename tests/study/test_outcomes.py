@@ -95,8 +95,12 @@ def outcome(end: End, **options: Any) -> Outcome:
         (EndKind.LOST, FailureKind.LOST, "E_LOST"),
     ],
 )
-def test_each_end_without_a_result_is_a_failure_of_its_kind(end: EndKind, kind: FailureKind, code: str) -> None:
-    found = outcome(End(end, detail="why", wall_s=1.5, exit_code=-9, peak_memory_mb=12.0), log_location="here")
+def test_each_end_without_a_result_is_a_failure_of_its_kind(
+    end: EndKind, kind: FailureKind, code: str
+) -> None:
+    found = outcome(
+        End(end, detail="why", wall_s=1.5, exit_code=-9, peak_memory_mb=12.0), log_location="here"
+    )
     assert found.state is TrialState.FAILED
     assert found.failure == Failure(kind, "why", code)
     assert (found.duration_s, found.exit_code, found.peak_memory_mb) == (1.5, -9, 12.0)

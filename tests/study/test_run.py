@@ -70,7 +70,8 @@ def test_objectives_may_have_names() -> None:
 
 def test_equal_seeds_give_equal_trials() -> None:
     tables = [
-        [(t.params, t.value) for t in make().run(square, trials=8, executor="inline").trials] for _ in range(2)
+        [(t.params, t.value) for t in make().run(square, trials=8, executor="inline").trials]
+        for _ in range(2)
     ]
     assert tables[0] == tables[1]
 
@@ -95,9 +96,7 @@ def test_what_is_not_a_finite_number_fails_the_trial_and_nothing_else(
     returned: Any, kind: str, words: str
 ) -> None:
     study = make()
-    study.run(
-        lambda trial: returned if trial.number == 0 else 1.0, trials=2, executor="inline"
-    )
+    study.run(lambda trial: returned if trial.number == 0 else 1.0, trials=2, executor="inline")
     failed, fine = study.trials
     assert failed.state is TrialState.FAILED
     assert failed.failure is not None
@@ -275,7 +274,7 @@ def test_parameters_may_be_named_by_the_objective() -> None:
         return rate * layers + len(name)
 
     study = make(space=None, optimizer="tpe").run(objective, trials=15, executor="inline")
-    assert {state for state in (t.state for t in study.trials)} == {TrialState.COMPLETE}
+    assert {t.state for t in study.trials} == {TrialState.COMPLETE}
     assert set(study.space.names) == {"rate", "layers", "act", "bias"}
     assert all(1e-5 <= t.params["rate"] <= 1 for t in study.trials)
     assert len({t.params["rate"] for t in study.trials}) == 15

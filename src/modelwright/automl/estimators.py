@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -90,7 +91,7 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
             raise InputError("expected X_val and y_val together, got one of them.")
         features = as_frame(X)
         target = _free_name(features, y)
-        valid = None if X_val is None else _joined(as_frame(X_val, names=list(features)), y_val, target)
+        valid = None if X_val is None else _joined(as_frame(X_val, names=_names(features)), y_val, target)
         tables = Tables(
             _joined(features, y, target),
             valid=valid,
@@ -111,8 +112,7 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
             jobs=self.jobs or 0,
             memory_mb=self.memory_mb,
         )
-        self._temporary = None if self.out else tempfile.TemporaryDirectory(prefix="modelwright-")
-        folder = Path(self.out) if self.out else Path(self._temporary.name) / "run"
+        folder = Path(self.out) if self.out else self._temporary_folder()
         result = fit_table(None, settings, out=folder, tables=tables, started_s=started_s)
         self.run_folder_ = result.folder.path
         if not result.folder.bundle.exists():
@@ -120,7 +120,7 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
                 "no model was found in the time given.",
                 hint="Allow more time, or look at the failures in the folder given as `out`.",
             )
-        self._adopt(Bundle.load(result.folder.bundle), list(features))
+        self._adopt(Bundle.load(result.folder.bundle), _names(features))
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -129,19 +129,15 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.bundle_.predict(self._frame(X)))
 
     def save(self, path: str | Path) -> Path:
-        """Save the model as a bundle in the new folder `path`.
+        """Save the model as a bundle: a new folder, or one file if `path` ends in ``.zip``.
 
         Raises
         ------
-        InputError
+        BundleError
             `path` exists.
         """
         check_is_fitted(self, "bundle_")
-        target = Path(path)
-        if target.exists():
-            raise InputError(f"{str(target)!r} exists.", hint="Choose a new folder.", code="E_PATH")
-        shutil.copytree(self.bundle_.folder, target)
-        return target
+        return self.bundle_.save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -169,6 +165,12 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _task_of(self, y: ArrayLike) -> str | None:
         return self._task
+
+    def _temporary_folder(self) -> Path:
+        """Return a folder that goes when the estimator goes; the bundle is in memory by then."""
+        folder = Path(tempfile.mkdtemp(prefix="modelwright-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder / "run"
 
     def _adopt(self, bundle: Bundle, names: list[str]) -> None:
         self.bundle_ = bundle
@@ -249,6 +251,10 @@ class TabularRegressor(RegressorMixin, _TabularEstimator):  # type: ignore[misc]
     """
 
     _task = "regression"
+
+
+def _names(features: pd.DataFrame) -> list[str]:
+    return [str(name) for name in features.columns]
 
 
 def _free_name(features: pd.DataFrame, y: Any) -> str:

@@ -7,37 +7,30 @@ leaves a usable one.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
 
+from modelwright.automl.budget import TimeBudget
 from modelwright.automl.ensemble.callback import EnsembleCallback
 from modelwright.automl.evaluation import TrialFunction
 from modelwright.automl.folder import RunFolder, default_folder
-from modelwright.automl.methods import default_methods, load_methods
-from modelwright.automl.partitions import joint_space, partitions
-from modelwright.automl.prepare import Prepared, Tables, open_prepared, prepare
-from modelwright.automl.dummy import dummy_test_score
-from modelwright.automl.metrics import metric as metric_named
+from modelwright.automl.partition_status import PartitionStatusCallback
+from modelwright.automl.prepare import Prepared, Tables
 from modelwright.automl.reading import read_tables
 from modelwright.automl.settings import FitSettings
+from modelwright.automl.setup import Run, check_methods, open_run_study, set_up
 from modelwright.automl.status import FitStatus, StatusCallback
-from modelwright.errors import InputError
-from modelwright.execution import Resources, make_executor
-from modelwright.records import Component, SearchSettings
-from modelwright.storage import open_storage
-from modelwright.storage.base import Partition
-from modelwright.study import Study
+from modelwright.execution import Executor, Resources, make_executor
+from modelwright.records import StudyState
+from modelwright.study import Callback, Study
 from modelwright.study.running import run_study
 
-__all__ = ["DEFAULT_TIME_S", "FitResult", "fit_table"]
-
-DEFAULT_TIME_S = 60.0
+__all__ = ["FitResult", "Listener", "fit_table"]
 
 # Imported once, before the first trial, by the process that all trials are forked from.
 _PRELOAD = (
@@ -50,6 +43,8 @@ _PRELOAD = (
     "sklearn.tree",
     "skops.io",
 )
+_SOFT = 0.8  # share of a trial's limit after which models that grow step by step should have stopped
+_LEAST_MEMORY_MB = 500.0
 
 
 class Listener(Protocol):
@@ -72,11 +67,25 @@ class _Nobody:
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """Where a fit has ended, and why."""
+    """Where a fit has ended, and why.
+
+    Attributes
+    ----------
+    folder : RunFolder
+        With the ledger, the bundle and all else.
+    reason : str
+        ``"spent"``: all trials are done; ``"time is up"``; ``"closed"``: nothing is left to try;
+        ``"complete"``: there was nothing to do.
+    prepared : Prepared
+        The encoded table.
+    until_s : float, optional
+        When the time is over, on the monotonic clock.
+    """
 
     folder: RunFolder
     reason: str
     prepared: Prepared
+    until_s: float | None = None
 
 
 def fit_table(
@@ -106,262 +115,144 @@ def fit_table(
     storage : str, optional
         Ledger elsewhere than in the folder.
     new : bool, default=False
-        Start in a fresh numbered folder if `out` holds a run.
+        Start in a fresh numbered folder if `out` is taken.
     progress : Listener, optional
         Hears of it.
     tables : Tables, optional
         What was read already.
     started_s : float, optional
-        When the command began, on the monotonic clock; the start of this process by default for commands.
+        When the time began to count, on the monotonic clock; now by default.
 
     Raises
     ------
     InputError
         The settings, the table, or a folder that holds another run; nothing has been changed then.
     """
-    started_s = _process_start_s() if started_s is None else started_s
+    started_s = time.monotonic() if started_s is None else started_s
     listener = progress or _Nobody()
-    settings = _with_default_budget(settings)
+    settings = settings.with_budget()
+    check_methods(settings)
     tables = tables or read_tables(source, test, target=settings.target)
     folder = RunFolder(out or default_folder(tables.name))
-    folder, content, prepared = _set_up(folder, tables, settings, storage, new, listener)
-    study = _open_study(folder, content, prepared, settings)
-    try:
-        reason = _search(study, folder, prepared, settings, listener, started_s)
-    finally:
-        study.close()
-    return FitResult(folder, reason, prepared)
-
-
-# set-up ----------------------------------------------------------------------------------------------
-
-
-def _with_default_budget(settings: FitSettings) -> FitSettings:
-    if settings.time_s is None and settings.trials is None:
-        from dataclasses import replace
-
-        return replace(settings, time_s=DEFAULT_TIME_S)
-    return settings
-
-
-def _set_up(
-    folder: RunFolder,
-    tables: Tables,
-    settings: FitSettings,
-    storage: str | None,
-    new: bool,
-    listener: Listener,
-) -> tuple[RunFolder, Mapping[str, Any], Prepared]:
     if new and folder.path.exists():
         folder = folder.fresh()
-    load_methods(settings.methods, task=None)  # unknown names are refused before a folder is made
-    wanted = {"data": _fingerprint(tables), "settings": settings.identity()}
-    content = folder.read()
-    if content is None:
-        created = not folder.path.exists()
+    place = _Place(settings)
+    try:
+        run = set_up(folder, tables, settings, storage=storage, note=listener.note, begins=place.open)
+        study = open_run_study(run, settings)
         try:
-            with folder.locked():
-                content = folder.read()  # another command may have been faster
-                if content is None:
-                    content = _create(folder, tables, settings, storage, wanted, listener)
-        except BaseException:
-            if created:
-                folder.discard_if_not_set_up()
-            raise
-    folder.check_same(content, wanted)
-    return folder, content, open_prepared(folder.data)
+            budget = TimeBudget(study, settings.time_s, started_s)
+            reason = _nothing_to_do(study, budget, settings, listener) or _search(
+                study, run, settings, budget, place, listener
+            )
+        finally:
+            study.close()
+    finally:
+        place.close()
+    return FitResult(folder, reason, run.prepared, budget.until_s)
 
 
-def _create(
-    folder: RunFolder,
-    tables: Tables,
-    settings: FitSettings,
-    storage: str | None,
-    wanted: Mapping[str, Any],
-    listener: Listener,
-) -> Mapping[str, Any]:
-    folder.remove_unfinished_data()
-    prepared = prepare(folder.data, tables, settings, listener.note)
-    task = prepared.schema.task
-    load_methods(settings.methods, task=task)  # a method that cannot do this task is refused now
-    study = folder.path.name if storage is None else f"{folder.path.name}-{wanted['data'][:8]}"
-    folder.write(
-        {
-            **wanted,
-            "study": study,
-            "storage": storage or "",
-            "metric": prepared.metric,
-            "task": task,
-            "table": tables.name,
-            "dummy_test_score": dummy_test_score(prepared.store),
-        }
-    )
-    content = folder.read()
-    assert content is not None
-    return content
-
-
-def _fingerprint(tables: Tables) -> str:
-    from modelwright.automl.data import fingerprint
-
-    parts = [fingerprint(frame) for frame in (tables.train, tables.test, tables.valid) if frame is not None]
-    if tables.weight is not None:
-        parts.append(hashlib.sha256(tables.weight.tobytes()).hexdigest())
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()
-
-
-def _open_study(
-    folder: RunFolder, content: Mapping[str, Any], prepared: Prepared, settings: FitSettings
-) -> Study:
-    task = prepared.schema.task
-    names = list(settings.methods or default_methods(task))
-    methods = load_methods(names, task=task)
-    direction = metric_named(prepared.metric, task).direction
-    storage = open_storage(content["storage"] or folder.ledger_url)
-    known = {record.spec.name for record in storage.studies()}
-    dataset_id = None if content["study"] in known else storage.add_dataset(prepared.dataset)
-    budget_type = "walltime" if settings.trials is None else "classifier"
-    study = Study(
-        joint_space(methods),
-        directions={prepared.metric: direction},
-        storage=storage,
-        name=content["study"],
-        seed=settings.seed,
-        optimizer=Component(
-            "partitions",
-            {
-                "methods": names,
-                "task": task,
-                "selector": settings.selector,
-                "tuner": settings.tuner,
-                "k_window": settings.k_window,
-                "r_minimum": settings.r_minimum,
-            },
-        ),
-        deterministic=True,
-        load_if_exists=True,
-        folder=folder.path,
-        dataset_id=dataset_id,
-        description=f"{settings.tuner}___{settings.selector}",
-        search=SearchSettings(
-            selector=settings.selector,
-            tuner=settings.tuner,
-            k_window=settings.k_window,
-            r_minimum=settings.r_minimum,
-            gridding=0,
-            metric=prepared.metric,
-            score_target="cv",
-            budget_type=budget_type,
-        ),
-    )
-    storage.add_partitions(
-        study.record.id,
-        [
-            Partition(part.index, part.method.name, part.categoricals, list(part.tunables.names), part.constants)
-            for part in partitions(methods)
-        ],
-    )
-    return study
+def _nothing_to_do(study: Study, budget: TimeBudget, settings: FitSettings, listener: Listener) -> str:
+    """Return ``"complete"`` when earlier sessions have used the budget up; say what was done and how to add."""
+    done = sum(trial.state.finished for trial in study.trials)
+    complete = study.state is StudyState.COMPLETE  # otherwise the last ensemble may be missing
+    closed = study.record.closed
+    if complete and closed:
+        listener.note(f"complete: {closed}.")
+    elif complete and settings.trials is not None and done >= settings.trials:
+        more = settings.trials + done
+        listener.note(f"complete: all {done} trials are done. --trials {more} adds {more - done} more.")
+    elif budget.is_spent:
+        assert budget.budget_s is not None
+        listener.note(
+            f"complete: {budget.used_before_s:.0f} s of {budget.budget_s:.0f} s are used. "
+            f"--time {budget.used_before_s + budget.budget_s:.0f} adds {budget.budget_s:.0f} s."
+        )
+    else:
+        if done:
+            listener.note(f"going on with {str(study.folder)!r}: {done} trials are done.")
+        return ""
+    return "complete"
 
 
 # search ----------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Time:
-    """The time of a run over all its sessions, kept in the ledger."""
-
-    study: Study
-    budget_s: float | None
-    started_s: float
-    used_before_s: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.used_before_s = float(self.study.user_attrs.get("time_used_s", 0.0))
-
-    @property
-    def used_s(self) -> float:
-        return self.used_before_s + time.monotonic() - self.started_s
-
-    @property
-    def left_s(self) -> float | None:
-        return None if self.budget_s is None else self.budget_s - self.used_s
-
-    def save(self) -> None:
-        self.study.set_user_attr("time_used_s", round(self.used_s, 3))
-
-
 def _search(
-    study: Study,
-    folder: RunFolder,
-    prepared: Prepared,
-    settings: FitSettings,
-    listener: Listener,
-    started_s: float,
+    study: Study, run: Run, settings: FitSettings, budget: TimeBudget, place: _Place, listener: Listener
 ) -> str:
-    clock = _Time(study, settings.time_s, started_s)
-    left_s = clock.left_s
-    done = len([trial for trial in study.trials if trial.state.finished])
-    if settings.trials is not None and done >= settings.trials:
-        listener.note(f"complete: all {done} trials are done. A higher --trials adds more.")
-        return "complete"
-    if left_s is not None and clock.used_before_s >= settings.time_s - 1.0:  # type: ignore[operator]
-        listener.note(
-            f"complete: {clock.used_before_s:.0f} s of {settings.time_s:.0f} s are used. "
-            f"--time {2 * settings.time_s:.0f} adds as much again."  # type: ignore[operator]
+    if study.state is StudyState.COMPLETE:  # more was added to its budget
+        study.storage.set_state(study.record.id, StudyState.PENDING)
+    if budget.until_s is not None:
+        left_s = budget.until_s - time.monotonic()
+        study.storage.set_user_attrs(
+            study.record.id,
+            {"budget_s": budget.budget_s, "deadline_us": int((time.time() + left_s) * 1e6)},
         )
-        return "complete"
-    if done:
-        listener.note(f"going on with {str(folder.path)!r}: {done} trials are done.")
-
-    # The search ends early enough for the last ensemble to be built, saved and reported.
-    reserve_s = 0.0 if left_s is None else min(0.2 * left_s, 2.0 + 0.06 * left_s)
-    timeout_s = None if left_s is None else max(0.1, left_s - reserve_s)
-    memory_mb = settings.memory_mb or _fair_memory_mb(settings.slots)
     ensembles = EnsembleCallback(
-        folder, prepared, memory_mb=memory_mb, until_s=_until(started_s, clock), seed=settings.seed
+        run.folder, run.prepared, memory_mb=place.memory_mb, until_s=budget.build_until_s, seed=settings.seed
     )
-    status = StatusCallback(prepared.metric, settings, clock.used_before_s, started_s, listener.update, ensembles)
-    executor = make_executor(
-        "local",
-        slots=[Resources(memory_mb=memory_mb)] * settings.slots,
-        helper_slots=1,
-        preload=_PRELOAD,
+    callbacks: Sequence[Callback] = (
+        budget,
+        PartitionStatusCallback(run.search(settings), study.space),
+        ensembles,
+        StatusCallback(
+            run.prepared.metric, settings, budget.used_before_s, budget.started_s, listener.update, ensembles
+        ),
+    )
+    trial_s = settings.trial_timeout_s or budget.trial_s
+    evaluate = TrialFunction(
+        str(run.folder.data),
+        list(settings.methods or ()),
+        soft_limit_s=None if trial_s is None else _SOFT * trial_s,
     )
     try:
-        return run_study(
+        reason = run_study(
             study,
-            TrialFunction(str(folder.data)),
+            evaluate,
             trials=settings.trials,
-            timeout=timeout_s,
+            timeout=budget.search_s,
             parallel=settings.slots,
-            executor=executor,
-            callbacks=[ensembles, status],
-            trial_timeout=settings.trial_timeout_s or _trial_timeout_s(settings),
-            trial_memory_mb=memory_mb,
+            executor=place.open(),
+            callbacks=callbacks,
+            trial_timeout=trial_s,
+            trial_memory_mb=place.memory_mb,
         )
     finally:
-        executor.close()
-        clock.save()
+        place.close()
+        budget.save()
+    if ensembles.trouble:
+        listener.note(f"warning: the last ensemble could not be saved: {ensembles.trouble}")
+    if reason == "time is up":
+        study.storage.set_state(study.record.id, StudyState.COMPLETE)
+    return reason
 
 
-def _until(started_s: float, clock: _Time) -> float | None:
-    """Return the moment, on the monotonic clock, at which everything has to be over."""
-    return None if clock.budget_s is None else started_s + clock.budget_s - clock.used_before_s
+class _Place:
+    """Where the trials run; opened early, since its processes import libraries while we do other things."""
 
+    def __init__(self, settings: FitSettings) -> None:
+        self._slots = settings.slots
+        self._executor: Executor | None = None
+        self.memory_mb = settings.memory_mb or _fair_memory_mb(settings.slots)
 
-def _trial_timeout_s(settings: FitSettings) -> float | None:
-    """A quarter of the time: one hanging model must not eat the run, a slow good one must have its chance."""
-    return None if settings.time_s is None else max(2.0, settings.time_s / 4)
+    def open(self) -> Executor:
+        """Return the executor; the first call makes it."""
+        if self._executor is None:
+            self._executor = make_executor(
+                "local",
+                slots=[Resources(memory_mb=self.memory_mb)] * self._slots,
+                helper_slots=1,
+                preload=_PRELOAD,
+            )
+        return self._executor
+
+    def close(self) -> None:
+        """End all its processes."""
+        if self._executor is not None:
+            self._executor.close()
 
 
 def _fair_memory_mb(slots: int) -> float:
-    total = psutil.virtual_memory().total / 1e6
-    return 0.8 * total / (slots + 1)
-
-
-def _process_start_s() -> float:
-    """Return when this process began, on the monotonic clock, so that imports count too."""
-    return time.monotonic() - max(0.0, time.time() - psutil.Process().create_time())
-
-
+    """Return an equal share of what is free now for each trial and one more for the ensemble's builder."""
+    return max(_LEAST_MEMORY_MB, 0.9 * psutil.virtual_memory().available / 1e6 / (slots + 1))

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +85,7 @@ class RunFolder:
             The folder holds something else, or a run of a newer version.
         """
         if not self.manifest.exists():
-            others = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
-            if self.path.exists() and not self.path.is_dir():
-                raise InputError(f"{str(self.path)!r} is a file; expected a folder for the run.", code="E_PATH")
-            if [name for name in others if name not in (".lock", "data") and not name.startswith(".")]:
-                raise InputError(
-                    f"the folder {str(self.path)!r} is not empty and holds no run.",
-                    hint="Choose another with --out.",
-                    code="E_PATH",
-                )
+            self._check_free()
             return None
         try:
             content: dict[str, Any] = loads(self.manifest.read_bytes())
@@ -108,28 +100,78 @@ class RunFolder:
             )
         return content
 
+    def _check_free(self) -> None:
+        """Refuse a place that is taken; what a set-up that was cut off has left is no hindrance."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(
+                f"expected a folder for the run, but {str(self.path)!r} is a file.",
+                hint="Choose another with --out.",
+                code="E_PATH",
+            )
+        for parent in self.path.parents:
+            if parent.exists() and not parent.is_dir():
+                raise InputError(
+                    f"expected a folder for the run, but {str(parent)!r} is a file.",
+                    hint="Choose another with --out.",
+                    code="E_PATH",
+                )
+        others = [path.name for path in self.path.iterdir()] if self.path.is_dir() else []
+        if [name for name in others if name != "data" and not name.startswith(".")] or (
+            "data" in others and ".lock" not in others
+        ):
+            raise InputError(
+                f"the folder {str(self.path)!r} is not empty and holds no run.",
+                hint="Choose another with --out.",
+                code="E_PATH",
+            )
+
     def write(self, content: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
         write_atomically(self.manifest, dumps({"format": _FORMAT, "version": __version__, **content}))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock, so that of two commands started together one sets the run up."""
+        """Hold the folder's lock: of several commands one is inside at a time."""
         import fcntl
 
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with (self.path / ".lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if self._is_lock(file.fileno()):
+                    yield
+                    return
+            # Whoever held it before has removed the folder, and the lock with it.
+
+    def _is_lock(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), (self.path / ".lock").stat())
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def being_set_up(self) -> Iterator[None]:
+        """Hold the lock; if the set-up fails, remove the folders that it made."""
+        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        with self.locked():
+            try:
+                yield
+            except BaseException:
+                if not self.manifest.exists():
+                    self.remove_unfinished_data()
+                    (self.path / ".lock").unlink(missing_ok=True)
+                    with suppress(OSError):  # not empty: somebody else has put something there
+                        for path in made:
+                            path.rmdir()
+                raise
 
     def remove_unfinished_data(self) -> None:
         """Remove an encoded table whose set-up was cut off before ``run.json`` was written."""
         shutil.rmtree(self.data, ignore_errors=True)
-
-    def discard_if_not_set_up(self) -> None:
-        """Remove the folder of a set-up that failed, so that no empty folder is left behind."""
-        if not self.manifest.exists():
-            shutil.rmtree(self.path, ignore_errors=True)
+        for path in self.path.glob(".data.*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.path.glob(".run.json.*"):
+            path.unlink(missing_ok=True)
 
     def check_same(self, content: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         """Refuse to go on with a run of other data or other settings.

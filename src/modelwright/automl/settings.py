@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from modelwright.errors import InputError
 
-__all__ = ["FitSettings"]
+__all__ = ["DEFAULT_TIME_S", "FitSettings"]
+
+DEFAULT_TIME_S = 60.0
 
 # What decides which models are found. The rest (time, trials, jobs, memory) may differ when a run goes on.
 _IDENTITY = (
@@ -108,6 +110,11 @@ class FitSettings:
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
 
+    def with_budget(self) -> FitSettings:
+        """Return the settings with the default time where neither time nor trials are given."""
+        limited = self.time_s is not None or self.trials is not None
+        return self if limited else replace(self, time_s=DEFAULT_TIME_S)
+
     def identity(self) -> dict[str, Any]:
         """Return the settings that a run's models depend on, as JSON."""
         return {
@@ -115,11 +122,6 @@ class FitSettings:
             for name, value in asdict(self).items()
             if name in _IDENTITY
         }
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """Return the names of all settings."""
-        return [item.name for item in fields(cls)]
 
 
 def _check_number(name: str, value: float | None, expected: str) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelwright.automl.ledger_feed import FinishedTrials
 from modelwright.automl.settings import FitSettings
 from modelwright.records import Trial, TrialState
 from modelwright.study import Callback, Runner
 
 __all__ = ["FitStatus", "StatusCallback"]
+
+_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +89,33 @@ class StatusCallback(Callback):
         self._started_s = started_s
         self._tell = tell
         self._ensemble = ensemble
+        self._next_s = 0.0
         self._counts: dict[str, int] = {}
         self._best: Trial | None = None
 
     def on_start(self, run: Runner) -> None:
         """Take over what earlier sessions left."""
-        for trial in run.study.trials:
-            self._count(trial.record, run)
-
-    def on_trial_end(self, run: Runner, trial: Trial) -> None:
-        """Count it, and keep it if it is the best."""
-        self._count(trial, run)
+        self._finished = FinishedTrials(run.study.storage, run.study.record.id)
+        self._sign = run.study.objectives[0].sign
 
     def on_tick(self, run: Runner) -> None:
-        """Tell how things stand."""
-        self._tell(self._status(run))
+        """Tell how things stand, a few times a second."""
+        now = time.monotonic()
+        if now >= self._next_s:
+            self._next_s = now + _LOOK_S
+            self.on_end(run, "")
 
     def on_end(self, run: Runner, reason: str) -> None:
         """Tell it once more."""
+        for trial in self._finished.take():
+            self._count(trial)
         self._tell(self._status(run))
 
-    def _count(self, trial: Trial, run: Runner) -> None:
-        if not trial.state.finished:
-            return
+    def _count(self, trial: Trial) -> None:
+        """Count a trial, and keep it if it is the best."""
         self._counts[trial.state.value] = self._counts.get(trial.state.value, 0) + 1
-        sign = run.study.objectives[0].sign
         if trial.state is TrialState.COMPLETE and (
-            self._best is None or trial.values[0] * sign < self._best.values[0] * sign
+            self._best is None or trial.values[0] * self._sign < self._best.values[0] * self._sign
         ):
             self._best = trial
 

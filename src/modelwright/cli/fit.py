@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from time import monotonic
+from time import time as wall_time
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,8 @@ import typer
 __all__ = ["EXAMPLE", "fit"]
 
 EXAMPLE = "Example: modelwright fit data.csv --target class --time 60"
+
+_REPORT_S = 1.0  # what loading the plots and writing the file take at least
 
 
 def fit(
@@ -63,6 +67,7 @@ def fit(
         settings["methods"] = tuple(name.strip() for name in methods.split(",") if name.strip())
     from modelwright.automl.fit import fit_table
     from modelwright.automl.settings import FitSettings
+    from modelwright.cli.leaderboard import show_result
     from modelwright.cli.progress import make_progress
 
     with make_progress(quiet=quiet or json) as progress:
@@ -74,19 +79,30 @@ def fit(
             storage=storage,
             new=new,
             progress=progress,
+            started_s=_process_start_s(),
         )
-    _write_report(result.folder)
-    from modelwright.cli.leaderboard import show_result
-
-    show_result(result.folder.path, as_json=json, reason=result.reason, notes=not quiet)
+        if result.reason != "complete" or not result.folder.report.exists():
+            _write_report(result, progress)
+    show_result(result.folder.path, as_json=json, reason=result.reason, quiet=quiet)
     sys.stdout.flush()
 
 
-def _write_report(folder: Any) -> None:
-    """Write the report where plotly is there to draw it; a fit without it is as good."""
+def _process_start_s() -> float:
+    """Return when this process began, on the monotonic clock: the time of a run includes the imports."""
+    import psutil
+
+    return monotonic() - max(0.0, wall_time() - psutil.Process().create_time())
+
+
+def _write_report(result: Any, progress: Any) -> None:
+    """Write the report where plotly is there to draw it and there is time; a fit without it is as good."""
     from importlib.util import find_spec
 
+    folder = result.folder
     if find_spec("plotly") is None or not folder.bundle.exists():
+        return
+    if result.until_s is not None and 0 < result.until_s - monotonic() < _REPORT_S:
+        progress.note(f"no time was left for the report; `modelwright report {folder.path}` writes it.")
         return
     from modelwright.automl.reporting import collect_report
     from modelwright.visualization import write_report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,15 +50,26 @@ def leaderboard(
     )
 
 
-def show_result(run: Path, *, as_json: bool, reason: str, notes: bool) -> None:
-    """Print what a fit has come to: the best models, the scores, and where things lie."""
+def show_result(run: Path, *, as_json: bool, reason: str, quiet: bool) -> None:
+    """Print what a fit has come to: the best models, the scores, and where things lie.
+
+    Piped, the table alone goes to standard output, and the words to standard error.
+
+    Raises
+    ------
+    NoModelError
+        The fit has found no model.
+    """
     from modelwright.automl.leaderboard import read_leaderboard
 
     board = read_leaderboard(run)
     if as_json:
         print_json({**board.to_json(), "reason": reason})
+    board.check_found()
+    if as_json:
         return
-    if notes:
+    if not quiet:
         leaderboard(str(run), top=10)
+    piped = not quiet and not sys.stdout.isatty()
     for line in board.headline():
-        typer.echo(line)
+        typer.echo(line, err=piped)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from modelwright._base.clock import now_us
 from modelwright.errors import StaleClaimError, StudyStateError
 from modelwright.records import (
     Artifact,
-    Failure,
     FailureKind,
     Outcome,
     Proposal,
@@ -24,7 +23,6 @@ from modelwright.records import (
     Report,
     StudySpec,
     StudyState,
-    Trial,
     TrialState,
 )
 from modelwright.storage.base import (
@@ -37,74 +35,14 @@ from modelwright.storage.base import (
     Partition,
     StudyRecord,
 )
+from modelwright.storage.ledger_rows import TrialRow, clean_failure, copy_partition, copy_report, lost_failure
 from modelwright.storage.plain import clean_text, merged, plain, plain_reports
 
-__all__ = ["StudyLedger", "copy_ensemble", "copy_partition", "lost_failure"]
+__all__ = ["StudyLedger"]
 
 _NEVER = float("inf")
 
-
-def lost_failure(attempts: int) -> Failure:
-    """Return the failure of a trial whose workers fell silent `attempts` times."""
-    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    return Failure(FailureKind.LOST, f"lost: its worker fell silent in each of {tries}", "E_LOST")
-
-
-@dataclass(slots=True)
-class _Row:
-    number: int
-    queued_us: int
-    state: TrialState = TrialState.WAITING
-    params: dict[str, Any] | None = None
-    values: tuple[float, ...] = ()
-    failure: Failure | None = None
-    fidelity: float | None = None
-    parent: int | None = None
-    partition: int | None = None
-    fence: int = 0
-    attempts: int = 0
-    space_version: int = 0
-    enqueued: bool = False
-    provenance: Provenance = field(default_factory=Provenance)
-    user_attrs: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    duration_s: float | None = None
-    revision: int = 0
-    finished_revision: int = 0
-    worker: str = ""
-    started_us: int | None = None
-    ended_us: int | None = None
-    claim_id: str = ""
-    lease_until: float = 0.0
-    stop: bool = False
-    result_id: str | None = None
-
-    def trial(self) -> Trial:
-        """Return a copy that the caller may keep."""
-        return Trial(
-            self.number,
-            self.state,
-            None if self.params is None else plain(self.params),
-            self.values,
-            self.failure,
-            self.fidelity,
-            self.parent,
-            self.partition,
-            self.fence,
-            self.attempts,
-            self.space_version,
-            self.enqueued,
-            self.provenance,
-            plain(self.user_attrs) if self.user_attrs else {},
-            plain(self.metrics) if self.metrics else {},
-            self.duration_s,
-            self.revision,
-            self.finished_revision,
-            self.worker,
-            self.queued_us,
-            self.started_us,
-            self.ended_us,
-        )
+_NEVER = float("inf")
 
 
 class StudyLedger:
@@ -123,7 +61,7 @@ class StudyLedger:
     def __init__(self, study_id: int, spec: StudySpec, space: Mapping[str, Any]) -> None:
         self.id = study_id
         self.spec = spec
-        self.rows: list[_Row] = []
+        self.rows: list[TrialRow] = []
         self.events: list[Event] = []
         self.partitions: dict[int, Partition] = {}
         self.ensembles: dict[int, EnsembleRecord] = {}
@@ -159,12 +97,12 @@ class StudyLedger:
         self.events.append(Event(self._revision, kind, number, fence, payload, now_us()))
         return self._revision
 
-    def _move(self, kind: str, row: _Row, **payload: Any) -> None:
+    def _move(self, kind: str, row: TrialRow, **payload: Any) -> None:
         """Write an event about `row`, and mark it as moved."""
         self._write(kind, row.number, row.fence, **payload)
         self._touch(row)
 
-    def _touch(self, row: _Row) -> None:
+    def _touch(self, row: TrialRow) -> None:
         row.revision = self._revision
         self._moves.append(self._revision)
         self._moved.append(row.number)
@@ -239,7 +177,7 @@ class StudyLedger:
 
     def enqueue(self, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
         """See `Storage.enqueue`."""
-        row = _Row(len(self.rows), now_us(), params=plain(params, "params"), enqueued=True)
+        row = TrialRow(len(self.rows), now_us(), params=plain(params, "params"), enqueued=True)
         row.user_attrs = plain(user_attrs, "user_attrs")
         row.space_version = len(self._spaces) - 1
         self.rows.append(row)
@@ -281,7 +219,7 @@ class StudyLedger:
         self._end_lost(lost)
         return self._claim_of(row)
 
-    def _claim_of(self, row: _Row) -> Claim:
+    def _claim_of(self, row: TrialRow) -> Claim:
         return Claim(
             self.id,
             row.number,
@@ -295,11 +233,11 @@ class StudyLedger:
             row.partition,
         )
 
-    def _lease(self, row: _Row, until: float) -> None:
+    def _lease(self, row: TrialRow, until: float) -> None:
         row.lease_until = until
         self._earliest = min(self._earliest, until)
 
-    def _expired(self, now: float) -> tuple[_Row | None, list[_Row]]:
+    def _expired(self, now: float) -> tuple[TrialRow | None, list[TrialRow]]:
         """Return, of the trials whose lease has run out, the first with attempts left and all without."""
         if now < self._earliest:
             return None, []
@@ -310,20 +248,20 @@ class StudyLedger:
         first = next((row for row in over if row.attempts < most), None)
         return first, [row for row in over if row.attempts >= most]
 
-    def _end_lost(self, lost: Sequence[_Row]) -> None:
+    def _end_lost(self, lost: Sequence[TrialRow]) -> None:
         for row in lost:
             self._leave(row, TrialState.FAILED)
             row.failure, row.ended_us = lost_failure(row.attempts), now_us()
             row.finished_revision = self._revision
             self._touch(row)
 
-    def _leave(self, row: _Row, state: TrialState) -> None:
+    def _leave(self, row: TrialRow, state: TrialState) -> None:
         row.state = state
         self._running.discard(row.number)
         self._claims.pop(row.claim_id, None)
         row.claim_id = ""
 
-    def _next_waiting(self, expired: _Row | None) -> _Row | None:
+    def _next_waiting(self, expired: TrialRow | None) -> TrialRow | None:
         """Return the lowest of the waiting trials and `expired`."""
         heap = self._waiting
         while heap and (heap[0] >= len(self.rows) or self.rows[heap[0]].state is not TrialState.WAITING):
@@ -332,15 +270,15 @@ class StudyLedger:
             return self.rows[heapq.heappop(heap)]
         return expired
 
-    def _new_row(self) -> _Row | None:
+    def _new_row(self) -> TrialRow | None:
         number = len(self.rows)
         if self._closed or (self._budget is not None and number >= self._budget):
             return None
-        row = _Row(number, now_us(), space_version=len(self._spaces) - 1)
+        row = TrialRow(number, now_us(), space_version=len(self._spaces) - 1)
         self.rows.append(row)
         return row
 
-    def _holds(self, claim: Claim) -> _Row | None:
+    def _holds(self, claim: Claim) -> TrialRow | None:
         """Return the row of a claim that is the newest and still open."""
         if claim.number >= len(self.rows):
             return None
@@ -388,7 +326,7 @@ class StudyLedger:
 
     # trials: what a claim may write ------------------------------------------------------------------
 
-    def _must_hold(self, claim: Claim) -> _Row:
+    def _must_hold(self, claim: Claim) -> TrialRow:
         row = self._holds(claim)
         if row is None:
             raise StaleClaimError(
@@ -443,7 +381,7 @@ class StudyLedger:
         row.user_attrs = user_attrs
         self._leave(row, outcome.state)
         row.values = tuple(map(float, outcome.values))
-        row.failure = _clean_failure(outcome.failure)
+        row.failure = clean_failure(outcome.failure)
         row.duration_s, row.result_id, row.ended_us = outcome.duration_s, result_id, now_us()
         self.artifacts += [(row.number, item) for item in outcome.artifacts]
         self._move("finish", row, state=outcome.state.value)
@@ -485,7 +423,7 @@ class StudyLedger:
 
     # reading -----------------------------------------------------------------------------------------
 
-    def row(self, number: int) -> _Row:
+    def row(self, number: int) -> TrialRow:
         """Return one row; `KeyError` if there is none."""
         if not 0 <= number < len(self.rows):
             raise KeyError(f"the study {self.spec.name!r} has no trial {number}")
@@ -499,7 +437,7 @@ class StudyLedger:
             key = report.step, -1 if report.fold is None else report.fold
             if key not in newest or newest[key][0] <= fence:
                 newest[key] = fence, report
-        return [_copy_report(newest[key][1]) for key in sorted(newest)]
+        return [copy_report(newest[key][1]) for key in sorted(newest)]
 
     def changes(self, since: int) -> Changes:
         """See `Storage.changes`."""
@@ -508,7 +446,7 @@ class StudyLedger:
         moved = {n for n in self._moved[bisect_right(self._moves, since) :] if n < len(rows)}
         trials = sorted((rows[n] for n in moved), key=lambda row: (row.revision, row.number))
         start = bisect_right(self._report_revisions, since)
-        reports = [(n, _copy_report(report)) for n, report in self._reports[start:]]
+        reports = [(n, copy_report(report)) for n, report in self._reports[start:]]
         return Changes(
             self._revision, [row.trial() for row in trials if row.revision > since], reports, self.record()
         )
@@ -553,33 +491,3 @@ class StudyLedger:
         self.ensembles[ensemble.iteration] = ensemble
         self._write("ensemble", iteration=ensemble.iteration)
         return True
-
-
-def copy_partition(item: Partition) -> Partition:
-    """Return a copy whose mappings belong to nobody else."""
-    return Partition(
-        item.index,
-        item.method,
-        plain(item.categoricals, "categoricals"),
-        plain(item.tunables, "tunables"),
-        plain(item.constants, "constants"),
-        item.status,
-    )
-
-
-def copy_ensemble(item: EnsembleRecord) -> EnsembleRecord:
-    """Return a copy whose members and metrics belong to nobody else."""
-    members = [(int(number), float(weight)) for number, weight in item.members]
-    return replace(item, members=members, metrics=plain(item.metrics, "metrics"))
-
-
-def _copy_report(report: Report) -> Report:
-    return Report(report.step, dict(report.values), report.fold)
-
-
-def _clean_failure(failure: Failure | None) -> Failure | None:
-    if failure is None:
-        return None
-    return Failure(
-        failure.kind, clean_text(failure.message), clean_text(failure.code), clean_text(failure.traceback)
-    )

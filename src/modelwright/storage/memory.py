@@ -36,7 +36,8 @@ from modelwright.storage.base import (
     StudyRecord,
     WorkerInfo,
 )
-from modelwright.storage.ledger import StudyLedger, copy_ensemble, copy_partition
+from modelwright.storage.ledger import StudyLedger
+from modelwright.storage.ledger_rows import copy_ensemble, copy_partition
 from modelwright.storage.plain import PARTITION_STATES, plain
 
 __all__ = ["MemoryStorage"]

@@ -52,7 +52,7 @@ def open_existing(url: str | Path | None = None, **options: Any) -> Storage:
 
 
 def _open(url: str | Path | None, *, create: bool, options: dict[str, Any]) -> Storage:
-    known = () if url in (None, "memory://") else ("durability", "timeout_s", "clock")
+    known = () if url in (None, "memory://") else ("durability", "timeout_s")
     for name in options:
         if name not in known:
             hint = nearest(name, list(known)) if known else "It takes none."

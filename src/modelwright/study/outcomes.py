@@ -118,6 +118,9 @@ def _invalid(message: str) -> Failure:
     return Failure(FailureKind.INVALID, message, "E_TYPE")
 
 
+# An objective may keep limits of its own; what it raises then tells optimizers the same as ours.
+_BY_TYPE = {"builtins.MemoryError": FailureKind.MEMORY, "builtins.TimeoutError": FailureKind.TIMEOUT}
+
 _BY_END = {
     EndKind.TIMEOUT: (FailureKind.TIMEOUT, "E_TIMEOUT"),
     EndKind.MEMORY: (FailureKind.MEMORY, "E_MEMORY"),
@@ -165,7 +168,7 @@ def outcome_of(
     elif end.kind is EndKind.ERROR:
         assert end.error is not None
         name = end.error.types[0].removeprefix("builtins.") if end.error.types else "error"
-        kind = FailureKind.MEMORY if "builtins.MemoryError" in end.error.types else FailureKind.ERROR
+        kind = next((_BY_TYPE[t] for t in end.error.types if t in _BY_TYPE), FailureKind.ERROR)
         failure = Failure(kind, f"{name}: {end.error.message}", "E_EXCEPTION", end.error.traceback)
     else:
         kind, code = _BY_END[end.kind]

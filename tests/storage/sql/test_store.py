@@ -24,7 +24,7 @@ from modelwright.records import (
     TrialState,
 )
 from modelwright.storage import Claim, Dataset, Partition, SQLStorage, WorkerInfo
-from modelwright.storage.sql import reading, trials
+from modelwright.storage.sql import attempts, leases, reading
 from modelwright.testing.storage import ManualClock, StorageContract, complete, make_spec
 
 
@@ -263,10 +263,10 @@ def test_objectives_keep_their_order(storage: SQLStorage) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        trials._ROW,
-        trials._CANDIDATES,
-        trials._ANY_RUNNING,
-        trials._LEASED_BY,
+        attempts._ROW,
+        leases._CANDIDATES,
+        leases._ANY_RUNNING,
+        leases._LEASED_BY,
         reading._MOVED,
         reading._NEW_REPORTS,
         reading._REPORTS_OF,
@@ -280,7 +280,7 @@ def test_no_hot_statement_reads_a_whole_table(storage: SQLStorage, path: Path, s
     assert plan
     assert [line for line in plan if line.startswith(("SCAN trials", "SCAN reports"))] == []
     # The first of many waiting trials is found without sorting them.
-    assert statement is not trials._CANDIDATES or not any("TEMP B-TREE" in line for line in plan)
+    assert statement is not leases._CANDIDATES or not any("TEMP B-TREE" in line for line in plan)
 
 
 def rows_of_plan(path: Path, query: str, parameters: int) -> list[str]:

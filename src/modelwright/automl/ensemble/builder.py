@@ -55,7 +55,8 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
     weight = None if prepared.store.weight is None else np.asarray(prepared.store.weight)[rows]
     selection = EnsembleSelection(size=_SIZE, metric=measure)
     selection.fit(predictions, y, generator(argument["seed"], "ensemble", len(candidates)), weight=weight)
-    loss = float(measure.loss(y, selection.predict(predictions), weight))
+    mixed = selection.predict(predictions)
+    loss, score = float(measure.loss(y, mixed, weight)), float(measure.score(y, mixed, weight))
     best = argument["best_loss"]
     if best is not None and not loss < best:
         return {"unchanged": True}
@@ -70,13 +71,13 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
         encoder=prepared.encoder,
         metric=prepared.metric,
         members=[_member(item, w) for item, w in chosen],
-        details={"score": measure.score(y, selection.predict(predictions), weight), "test_score": test_score},
+        details={"score": score, "test_score": test_score},
     )
     publish(run, version)
     return {
         "members": [[item["number"], w] for item, w in chosen],
         "loss": loss,
-        "score": float(measure.score(y, selection.predict(predictions), weight)),
+        "score": score,
         "location": str(folder),
         "metrics": {"test_score": test_score, **figures},
     }

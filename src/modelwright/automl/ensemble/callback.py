@@ -8,6 +8,7 @@ from typing import Any
 from modelwright._base.clock import now_us
 from modelwright.automl.ensemble.builder import build_ensemble
 from modelwright.automl.folder import RunFolder
+from modelwright.automl.ledger_feed import FinishedTrials
 from modelwright.automl.prepare import Prepared
 from modelwright.execution import EndKind, Job, Limits, Task
 from modelwright.records import Trial, TrialState
@@ -16,10 +17,10 @@ from modelwright.study import Callback, Runner
 
 __all__ = ["EnsembleCallback"]
 
-_LEASE_S = 20.0
-_LOOK_S = 1.0  # how often the ledger is searched for models of other processes
-_AFTER_S = 2.0  # what closing and the report need after the last build
-_LAST_BUILD_S = 30.0  # without a deadline, how long the last build may take
+_LEASE_S = 6.0  # a killed process keeps the right to build for so long
+_LOOK_S = 1.0  # how often the ledger is searched for new models, and the lease prolonged
+_LAST_BUILD_S = 60.0  # without a deadline, how long the last build may take
+_MOST_FAILURES = 3
 
 
 class EnsembleCallback(Callback):
@@ -34,7 +35,7 @@ class EnsembleCallback(Callback):
     memory_mb : float
         Limit of a build.
     until_s : float, optional
-        When everything has to be over, on the monotonic clock.
+        When the last build has to be over, on the monotonic clock.
     seed : int
         For the choice among equals.
 
@@ -42,6 +43,8 @@ class EnsembleCallback(Callback):
     ----------
     score : float, optional
         Of the published ensemble.
+    trouble : str
+        Why the last build failed; empty where it did not.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class EnsembleCallback(Callback):
         self._memory_mb = memory_mb
         self._until_s = until_s
         self._seed = seed
+        self._complete: list[Trial] = []
         self._built_from = 0  # how many complete trials the last build knew of
         self._builds = 0
         self._failures = 0
@@ -65,6 +69,7 @@ class EnsembleCallback(Callback):
         self._next_look_s = 0.0
         self._loss: float | None = None
         self.score: float | None = None
+        self.trouble = ""
 
     def on_start(self, run: Runner) -> None:
         """Take over the ensemble that an earlier session published."""
@@ -72,69 +77,91 @@ class EnsembleCallback(Callback):
         self._storage = run.study.storage
         self._worker = run.worker_id
         self._sign = run.study.objectives[0].sign
-        records = self._storage.ensembles(self._study_id)
-        if records and self._folder.bundle.exists():
-            self.score = records[-1].score
-            self._loss = self.score * self._sign
-            self._built_from = int(records[-1].metrics.get("candidates", 0))
+        self._finished = FinishedTrials(self._storage, self._study_id)
+        self._read_published()
 
     def on_tick(self, run: Runner) -> None:
         """Collect a build that is over, and start one if there is a new model."""
-        if self._job is not None:
-            if not self._job.done:
-                return
+        if self._job is not None and self._job.done:
             self._collect(self._job)
         now = time.monotonic()
-        if now >= self._next_look_s:
-            self._next_look_s = now + _LOOK_S
+        if now < self._next_look_s:
+            return
+        self._next_look_s = now + _LOOK_S
+        if self._job is not None:
+            self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S)
+        else:
             self._submit(run)
 
     def on_end(self, run: Runner, reason: str) -> None:
         """Build once more from all there is, as long as the time allows."""
-        if reason == "interrupted":
-            return
-        until = time.monotonic() + _LAST_BUILD_S if self._until_s is None else self._until_s - _AFTER_S
-        if self._job is not None:
-            self._finish(run, until)
-        self._submit(run)
-        if self._job is not None:
-            self._finish(run, until)
+        now = time.monotonic()
+        until = now + _LAST_BUILD_S if self._until_s is None else self._until_s
+        if reason != "interrupted":
+            if self._job is not None:
+                self._finish(run, until)
+            self._submit_when_free(run, min(until, now + _LEASE_S + _LOOK_S))
+            if self._job is not None:
+                self._finish(run, until)
         self._storage.release_ensemble(self._study_id, self._worker)
 
     def _finish(self, run: Runner, until: float) -> None:
         assert self._job is not None
-        if not run.wait(self._job, max(0.0, until - time.monotonic())):
-            self._job.cancel("time is up")
-            run.wait(self._job, 1.0)
+        while not run.wait(self._job, min(_LOOK_S, max(0.0, until - time.monotonic()))):
+            self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S)
+            if time.monotonic() >= until:
+                self._job.cancel("time is up")
+                run.wait(self._job, 1.0)
+                break
         if self._job.done:
             self._collect(self._job)
 
-    def _submit(self, run: Runner) -> None:
-        complete = [t.record for t in run.study.trials if t.state is TrialState.COMPLETE]
-        if len(complete) <= self._built_from or self._failures >= 3:
-            return
-        if not self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S):
-            return
+    def _submit_when_free(self, run: Runner, until: float) -> None:
+        """Start the last build; wait where another process has the right to, which may be dead."""
+        while not self._submit(run) and self._is_behind() and time.monotonic() < until:
+            time.sleep(0.1)
+            self._read_published()
+
+    def _is_behind(self) -> bool:
+        """Whether there are models that the published ensemble does not know of."""
+        self._complete += [t for t in self._finished.take() if t.state is TrialState.COMPLETE]
+        return len(self._complete) > self._built_from and self._failures < _MOST_FAILURES
+
+    def _submit(self, run: Runner) -> bool:
+        """Start a build if there is something to build from, and no other process may."""
+        if not self._is_behind() or not self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S):
+            return False
+        self._read_published()
+        if not self._is_behind():  # another process has been faster
+            return False
         self._builds += 1
+        candidates = sorted(self._complete, key=lambda trial: trial.number)
         argument = {
             "run": str(self._folder.path),
             "data": str(self._folder.data),
-            "candidates": [self._candidate(trial) for trial in complete],
+            "candidates": [self._candidate(trial) for trial in candidates],
             "best_loss": self._loss,
             "seed": self._seed,
         }
-        limits = Limits(memory_mb=self._memory_mb, grace_s=0.5)
-        self._job = run.submit_helper(
-            Task(
-                f"ensemble-{self._builds}",
-                build_ensemble,
-                argument,
-                self._folder.path / "ensemble",
-                limits,
-                role="helper",
-            )
+        task = Task(
+            f"ensemble-{self._builds}",
+            build_ensemble,
+            argument,
+            self._folder.path / "ensemble",
+            Limits(memory_mb=self._memory_mb, grace_s=0.5),
+            role="helper",
         )
-        self._job.attrs["candidates"] = len(complete)
+        self._job = run.submit_helper(task)
+        self._job.attrs["candidates"] = len(candidates)
+        return True
+
+    def _read_published(self) -> None:
+        """Learn of the newest ensemble, whoever built it."""
+        records = self._storage.ensembles(self._study_id)
+        if records and self._folder.bundle.exists():
+            self.score = records[-1].score
+            self._loss = self.score * self._sign
+            self._built_from = max(self._built_from, int(records[-1].metrics.get("candidates", 0)))
 
     def _candidate(self, trial: Trial) -> dict[str, Any]:
         metrics = trial.metrics
@@ -151,9 +178,11 @@ class EnsembleCallback(Callback):
         self._job = None
         if job.end.kind is not EndKind.RESULT:
             # The search goes on without; a build that fails again and again is not tried for ever.
-            self._failures += job.end.kind is not EndKind.CANCELLED
+            if job.end.kind is not EndKind.CANCELLED:
+                self._failures += 1
+                self.trouble = job.end.error.message if job.end.error else job.end.detail or job.end.kind.value
             return
-        self._failures = 0
+        self._failures, self.trouble = 0, ""
         self._built_from = job.attrs["candidates"]
         result = job.end.result
         if result.get("unchanged"):

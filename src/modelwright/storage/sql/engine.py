@@ -167,7 +167,7 @@ class Database(ABC):
                 raise InputError(f"text that is no valid Unicode cannot be stored: {error}.") from error
             # Full jitter, so that waiting processes do not wake in step.
             time.sleep(random.uniform(0, pause))
-            pause = min(2 * pause, 0.1)
+            pause = min(2 * pause, 0.02)
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool, durable: bool) -> T:
         if self._closed:

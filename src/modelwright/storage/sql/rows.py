@@ -179,10 +179,10 @@ def partition_from_row(row: Row[Any]) -> Partition:
 
 def ensemble_to_row(ensemble: EnsembleRecord) -> dict[str, Any]:
     """Return the columns of an ensemble."""
-    members: Sequence[Any] = [[int(number), float(weight)] for number, weight in ensemble.members]
+    members = [[int(number), float(weight)] for number, weight in ensemble.members]
     return {
         "iteration": ensemble.iteration,
-        "members": encode(list(members)),
+        "members": encode(members),
         "score": encode(float(ensemble.score)),
         "location": clean_text(ensemble.location),
         "metrics": encode(plain(ensemble.metrics, "metrics")),

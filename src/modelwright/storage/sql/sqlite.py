@@ -30,7 +30,7 @@ Durability = Literal["power", "process"]
 # The log is copied into the file when it has grown to 16 MB. SQLite's default, a quarter of that, costs a
 # third of the speed.
 _LOG_PAGES = 4000
-_BUSY_MS = 200  # SQLite's own wait cannot be interrupted by Ctrl-C; after it, `Database` waits in Python
+_BUSY_MS = 50  # SQLite's own wait cannot be interrupted by Ctrl-C; after it, `Database` waits in Python
 
 
 class SQLiteDatabase(Database):

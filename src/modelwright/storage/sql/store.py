@@ -32,9 +32,9 @@ from modelwright.storage.base import (
     WorkerInfo,
 )
 from modelwright.storage.plain import PARTITION_STATES, plain
-from modelwright.storage.sql import catalogue, reading, rows, studies, trials
+from modelwright.storage.sql import catalogue, leases, reading, rows, studies, trials
 from modelwright.storage.sql.encoding import encode
-from modelwright.storage.sql.engine import Database, Transaction
+from modelwright.storage.sql.engine import Database
 from modelwright.storage.sql.sqlite import SQLiteDatabase
 
 __all__ = ["SQLStorage"]
@@ -106,19 +106,19 @@ class SQLStorage:
 
     def enqueue(self, study_id: int, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
         """See `Storage.enqueue`."""
-        return self._db.write(trials.enqueue, study_id, params, user_attrs)
+        return self._db.write(leases.enqueue, study_id, params, user_attrs)
 
     def claim(self, study_id: int, worker_id: str, claim_id: str, lease_s: float) -> Claim | NoClaim:
         """See `Storage.claim`."""
-        return self._db.write(trials.claim, study_id, worker_id, claim_id, lease_s)
+        return self._db.write(leases.claim, study_id, worker_id, claim_id, lease_s)
 
     def release(self, claim: Claim, why: str, *, close: bool = False) -> bool:
         """See `Storage.release`."""
-        return self._db.write(trials.release, claim, why, close)
+        return self._db.write(leases.release, claim, why, close)
 
     def renew(self, claims: Sequence[Claim], lease_s: float) -> Controls:
         """See `Storage.renew`."""
-        return self._db.write(_renew, claims, lease_s)
+        return self._db.write(leases.renew_all, claims, lease_s)
 
     def propose(self, claim: Claim, proposal: Proposal, provenance: Provenance, space_version: int) -> None:
         """See `Storage.propose`."""
@@ -180,7 +180,7 @@ class SQLStorage:
 
     def forfeit(self, worker_id: str, why: str) -> list[int]:
         """See `Storage.forfeit`."""
-        return self._db.write(trials.forfeit, worker_id, why)
+        return self._db.write(leases.forfeit, worker_id, why)
 
     # tables of AutoML --------------------------------------------------------------------------------
 
@@ -227,20 +227,3 @@ class SQLStorage:
     def close(self) -> None:
         """See `Storage.close`."""
         self._db.close()
-
-
-def _renew(tx: Transaction, claims: Sequence[Claim], lease_s: float) -> Controls:
-    lost, stop, states = set(), set(), {}
-    alive = {item.study_id: studies.state_of(tx, item.study_id) for item in claims}
-    for claim in claims:
-        state = alive[claim.study_id]
-        if state is None:
-            lost.add(claim.number)
-            continue
-        states[claim.study_id] = state
-        gone, asked = trials.renew(tx, claim, lease_s)
-        if gone:
-            lost.add(claim.number)
-        if asked:
-            stop.add(claim.number)
-    return Controls(frozenset(lost), frozenset(stop), states)

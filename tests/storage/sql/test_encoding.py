@@ -1,4 +1,4 @@
-"""Records into rows and back: the JSON of columns."""
+"""What columns hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.storage.sql.rows import decode, encode, finite, whole
+from modelwright.storage.sql.encoding import decode, encode, finite, whole
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
