@@ -61,7 +61,8 @@ print(json.dumps([(n - 1) / (marks[-1] - marks[0]), (edge - 1) / (marks[edge - 1
 import json, sys, time, optuna
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 url, n = sys.argv[1], int(sys.argv[2])
-study = optuna.create_study(sampler=optuna.samplers.RandomSampler(1), storage=None if url == "memory://" else url)
+url = None if url == "memory://" else url
+study = optuna.create_study(sampler=optuna.samplers.RandomSampler(1), storage=url)
 def f(trial):
     for i in range(10): trial.suggest_float(f"x{i}", 0, 1)
     return 0.0
@@ -102,7 +103,9 @@ def line(name: str, ours: float, peer: float, ratio: float, goal: str) -> None:
 
 def main() -> None:
     """Measure everything and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--peer-sqlite-trials", type=int, default=150)
@@ -118,7 +121,8 @@ def main() -> None:
     command = str(Path(sys.executable).with_name("modelwright"))
     code = (
         "import subprocess, sys, time; t = time.perf_counter();"
-        "subprocess.run([sys.argv[1], '--help'], capture_output=True, check=True); print(time.perf_counter() - t)"
+        "subprocess.run([sys.argv[1], '--help'], capture_output=True, check=True);"
+        "print(time.perf_counter() - t)"
     )
     line("modelwright --help, s", median_s(k, code, command), float("nan"), float("nan"), "under 0.4")
 
@@ -128,10 +132,22 @@ def main() -> None:
     peer = rates(k, "optuna", "sqlite", options.peer_sqlite_trials)[0]
     for durability in ("power", "process"):
         ours = rates(k, "ours", "sqlite", n, durability)[0]
-        line(f"no-op trials per s, SQLite, durability={durability}", ours, peer, ours / peer, "ratio at least 5")
+        line(
+            f"no-op trials per s, SQLite, durability={durability}",
+            ours,
+            peer,
+            ours / peer,
+            "ratio at least 5",
+        )
     for kind in ("memory", "sqlite"):
         _, first, last = rates(1, "ours", kind, options.long)
-        line(f"last part of {options.long} against the first, {kind}", last, first, last / first, "at least 0.8")
+        line(
+            f"last part of {options.long} against the first, {kind}",
+            last,
+            first,
+            last / first,
+            "at least 0.8",
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """`modelwright fit` beside LightGBM's defaults on real tables, the same splits for both.
 
-    python benchmarks/tables.py TABLES [--time 60] [--splits 3] [--jobs 1] [--side-by-side 2] [--only NAME,...] [--out results.jsonl]
+    python benchmarks/tables.py TABLES [--time 60] [--splits 3] [--jobs 1] [--side-by-side 2]
+                                       [--only NAME,...] [--out results.jsonl]
 
-TABLES is a folder with ``manifest.json``: ``{"datasets": [{"name", "file", "target", "task", "metric"}, ...]}``.
-Each split sets a quarter of the rows aside for the test, stratified for classes. Ours gets ``--time`` seconds for
-the whole command; the wall time of the process is recorded beside it. Scores are in the metric's own direction.
+TABLES is a folder with ``manifest.json``, a list ``datasets`` of ``name, file, target, task, metric``.
+Each split sets a quarter of the rows aside for the test, stratified for classes. Ours gets ``--time``
+seconds for the whole command; the wall time of the process is recorded beside it. Scores are in the metric's
+own direction.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def peer_score(train: pd.DataFrame, test: pd.DataFrame, table: dict[str, Any]) -
     return float(log_loss(test[target], np.clip(probabilities, 1e-15, 1), labels=list(model.classes_)))
 
 
-def our_score(train: Path, test: Path, table: dict[str, Any], options: argparse.Namespace, seed: int) -> dict[str, Any]:
+def our_score(
+    train: Path, test: Path, table: dict[str, Any], options: argparse.Namespace, seed: int
+) -> dict[str, Any]:
     """Run the command and return its test score and wall time."""
     out = train.parent / "run"
     command = [sys.executable, "-m", "modelwright", "fit", str(train), "--target", table["target"]]
@@ -94,13 +98,17 @@ def report(rows: list[dict[str, Any]]) -> None:
         better += won
         wall_s = max(row["wall_s"] for row in mine)
         trials = statistics.median(row["trials"] for row in mine)
-        print(f"{name:<24} {metric:<9} {ours:>10.5g} {peer:>10.5g}  {'yes' if won else 'no':<6}  {wall_s:>7.1f} {trials:>6.0f}")
+        print(
+            f"{name:<24} {metric:<9} {ours:>10.5g} {peer:>10.5g}  {'yes' if won else 'no':<6}  {wall_s:>7.1f} {trials:>6.0f}"
+        )
     print(f"better on {better} of {len({row['table'] for row in rows})}")
 
 
 def main() -> None:
     """Run all tables and splits."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tables", type=Path)
     parser.add_argument("--time", type=float, default=60)
     parser.add_argument("--splits", type=int, default=3)
@@ -115,7 +123,9 @@ def main() -> None:
     rows = []
     with ThreadPoolExecutor(options.side_by_side) as pool:
         jobs = [
-            pool.submit(one, options.tables, table, split, options) for table in tables for split in range(options.splits)
+            pool.submit(one, options.tables, table, split, options)
+            for table in tables
+            for split in range(options.splits)
         ]
         for job in jobs:
             row = job.result()

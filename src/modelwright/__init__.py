@@ -5,8 +5,9 @@ The public names are loaded when they are first used, so that ``import modelwrig
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from modelwright._base.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from modelwright.space import Bool, Categorical, Constant, Float, Int, Ordinal, Space
@@ -26,20 +27,13 @@ __all__ = [
     "__version__",
 ]
 
-_HOME = {
-    **dict.fromkeys(
-        ("Bool", "Categorical", "Constant", "Float", "Int", "Ordinal", "Space"), "modelwright.space"
-    ),
-    "Study": "modelwright.study",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'modelwright' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = _lazy_names(
+    __name__,
+    {
+        **dict.fromkeys(("Bool", "Categorical", "Constant", "Float", "Int", "Ordinal", "Space"), "space"),
+        "Study": "study",
+    },
+)
 
 
 def __dir__() -> list[str]:

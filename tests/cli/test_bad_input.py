@@ -129,7 +129,9 @@ def test_a_storage_that_is_none(tmp_path: Path, content: bytes | None, words: st
     assert (tmp_path / "hub.db").exists() == (content is not None)  # nothing is made by looking
 
 
-@pytest.mark.parametrize("command", [["leaderboard", "none"], ["report", "none"], ["predict", "none", "t.csv"]])
+@pytest.mark.parametrize(
+    "command", [["leaderboard", "none"], ["report", "none"], ["predict", "none", "t.csv"]]
+)
 def test_a_run_that_is_not_there(tmp_path: Path, command: list[str]) -> None:
     write(GOOD)(tmp_path)
     done = run(tmp_path, *command)

@@ -137,8 +137,8 @@ CASES: dict[str, tuple[Callable[[RunningTrial], Any], str | None, str]] = {
     "abort": (aborts, "error", "SIGABRT"),
     "SIGKILL": (kills_itself, "error", "SIGKILL"),
     "fills memory": (fills_memory, "memory", "MB"),
-    "hangs": (hangs, "timeout", "of 4 s"),
-    "hangs deaf": (hangs_deaf, "timeout", "of 4 s"),
+    "hangs": (hangs, "timeout", "of 3 s"),
+    "hangs deaf": (hangs_deaf, "timeout", "of 3 s"),
     "forks, both return": (forks_and_returns_twice, None, ""),
     "forks, the child raises": (forks_a_child_that_raises, None, ""),
     "leaves a child": (leaves_a_child, None, ""),
@@ -156,7 +156,7 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TrialResult]:
     """All that can go wrong in one study, and one trial more."""
     path = tmp_path_factory.mktemp("outcomes") / "hub.db"
     study = Study(SPACE, storage=path, seed=1, optimizer="random")
-    study.run(whatever, trials=len(CASES) + 1, parallel=4, trial_memory_mb=600, trial_timeout=4)
+    study.run(whatever, trials=len(CASES) + 1, parallel=4, trial_memory_mb=600, trial_timeout=3)
     results = study.trials
     assert study.state is StudyState.COMPLETE
     study.close()

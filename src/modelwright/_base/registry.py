@@ -33,9 +33,7 @@ def load_object(reference: str) -> Any:
     """
     place, _, attribute = reference.rpartition(":")
     if not place or not attribute:
-        raise UnknownNameError(
-            f"expected 'module:name' or 'path/to/file.py:name', got {reference!r}."
-        )
+        raise UnknownNameError(f"expected 'module:name' or 'path/to/file.py:name', got {reference!r}.")
     try:
         module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except (ModuleNotFoundError, FileNotFoundError) as error:
@@ -56,7 +54,8 @@ def _load_file(path: Path) -> Any:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

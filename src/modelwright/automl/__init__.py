@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelwright._base.lazy import lazy_names
 from modelwright._base.optional import require
 
 if TYPE_CHECKING:
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "TabularClassifier", "TabularRegressor"]
 
-_HOME = {
-    "Bundle": "bundle.load",
-    "TabularClassifier": "estimators",
-    "TabularRegressor": "estimators",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _check_libraries() -> None:
     for library in ("pandas", "sklearn", "lightgbm"):
         require(library, extra="tabular", feature="modelwright.automl")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Bundle": "bundle.load",
+        "TabularClassifier": "estimators",
+        "TabularRegressor": "estimators",
+    },
+    before=_check_libraries,
+)

@@ -269,5 +269,7 @@ def _joined(features: pd.DataFrame, y: Any, target: str) -> pd.DataFrame:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.shape != (len(features),):
-        raise InputError(f"expected one target for each of the {len(features)} rows, got shape {values.shape}.")
+        raise InputError(
+            f"expected one target for each of the {len(features)} rows, got shape {values.shape}."
+        )
     return features.assign(**{target: values})

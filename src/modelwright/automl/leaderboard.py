@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from modelwright.automl.folder import RunFolder
-from modelwright.errors import InputError
+from modelwright.errors import InputError, StudyStateError
 from modelwright.records import Trial, TrialState
 from modelwright.storage import open_existing
 from modelwright.storage.base import EnsembleRecord, Partition, Storage
@@ -52,31 +53,73 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
-    """A run's models, best first, with what a person wants to know about the run."""
+    """A run's models, best first, with what a person wants to know about the run.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        Best first.
+    counts : mapping of str to int
+        Trials by state.
+    failures : mapping of str to int
+        Failed trials by kind.
+    test_score, dummy_test_score : float, optional
+        Of the saved model, and of the same guess for each row.
+    bundle, report : str
+        Where they lie, or will lie.
+    study, storage : str
+        Name and address of the ledger's study, for `modelwright studies`.
+    complete : bool
+        Whether nothing is left to do within the budget.
+    """
 
     metric: str
     direction: str
     rows: Sequence[Row]
     counts: Mapping[str, int]
+    failures: Mapping[str, int]
     test_score: float | None
     dummy_test_score: float | None
     bundle: str
     report: str
+    study: str
+    storage: str
     complete: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
         return asdict(self)
 
+    def check_found(self) -> None:
+        """Raise if there is no model, and say what came of the trials.
+
+        Raises
+        ------
+        StudyStateError
+            Code ``E_NO_MODEL``.
+        """
+        if self.rows:
+            return
+        failed = ", ".join(f"{count} {kind}" for kind, count in sorted(self.failures.items()))
+        if failed:
+            why, hint = (
+                f"all trials failed ({failed})",
+                f"`modelwright studies show {self.study} --storage {self.storage}` says why.",
+            )
+        else:
+            why, hint = "no trial was over in time", "Allow more with --time."
+        raise StudyStateError(f"no model was found: {why}.", hint=hint, code="E_NO_MODEL")
+
     def headline(self) -> list[str]:
-        """Return the lines that a fit ends with."""
-        if not self.rows:
-            return ["no model was found; the failures are shown by `modelwright studies show`"]
+        """Return the lines that a fit with a model ends with."""
         lines = [f"best: {self.rows[0].model}, {self.metric} {self.rows[0].score:.5g} on validation rows"]
         if self.test_score is not None:
-            beside = "" if self.dummy_test_score is None else f" (a constant guess: {self.dummy_test_score:.5g})"
+            beside = (
+                "" if self.dummy_test_score is None else f" (a constant guess: {self.dummy_test_score:.5g})"
+            )
             lines.append(f"test {self.metric} of the saved model: {self.test_score:.5g}{beside}")
-        lines.append(f"bundle: {self.bundle}")
+        if Path(self.bundle).exists():
+            lines.append(f"bundle: {self.bundle}")
         if Path(self.report).exists():
             lines.append(f"report: {self.report}")
         return lines
@@ -119,18 +162,18 @@ def build_leaderboard(folder: RunFolder, content: Mapping[str, Any], storage: St
     if ensembles:
         rows.append(_ensemble_row(ensembles[-1]))
     rows.sort(key=lambda row: row.score * record.spec.objectives[0].sign)
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state.value] = counts.get(trial.state.value, 0) + 1
     return Leaderboard(
         metric=content["metric"],
         direction=direction,
         rows=[_ranked(row, rank) for rank, row in enumerate(rows, start=1)],
-        counts=counts,
+        counts=Counter(trial.state.value for trial in trials),
+        failures=Counter(trial.failure.kind.value for trial in trials if trial.failure is not None),
         test_score=ensembles[-1].metrics.get("test_score") if ensembles else None,
         dummy_test_score=content.get("dummy_test_score"),
         bundle=str(folder.bundle),
         report=str(folder.report),
+        study=record.spec.name,
+        storage=storage.url,
         complete=record.state.value == "complete",
     )
 
@@ -178,5 +221,3 @@ def describe_partition(partition: Partition | None) -> str:
         return ""
     choices = [f"{name}={value}" for name, value in sorted(partition.categoricals.items())]
     return " ".join([partition.method, *choices])
-
-

@@ -36,7 +36,7 @@ class PartitionStatusCallback(Callback):
         self._storage = run.study.storage
         self._study_id = run.study.record.id
         self._finished = FinishedTrials(self._storage, self._study_id)
-        self._known = [partition.status for partition in self._storage.partitions(self._study_id)]
+        self._known: list[str] = [partition.status for partition in self._storage.partitions(self._study_id)]
 
     def on_tick(self, run: Runner) -> None:
         """Look once a second."""
@@ -54,7 +54,8 @@ class PartitionStatusCallback(Callback):
         if not finished:
             return
         self._history.add(finished)
-        for index, status in enumerate(self._search.statuses(self._history)):
+        statuses = self._search.statuses(self._history)
+        for index, status in enumerate(statuses):
             if status != self._known[index]:
                 self._storage.set_partition_status(self._study_id, index, status)
-        self._known = self._search.statuses(self._history)
+        self._known = statuses

@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright._base.jsonform import dumps, loads
-from modelwright.automl.data import Encoder, Finding, Schema, TableStore
-from modelwright.automl.data import check_table, dataset_metadata, infer_schema
+from modelwright.automl.data import (
+    Encoder,
+    Finding,
+    Schema,
+    TableStore,
+    check_table,
+    dataset_metadata,
+    infer_schema,
+)
 from modelwright.automl.metrics import default_metric, metric
 from modelwright.automl.resampling import Plan, choose_plan, split_holdout
 from modelwright.automl.settings import FitSettings
@@ -91,7 +98,7 @@ def prepare(
     train, weight = _with_weights(schema, tables.train, tables.weight, findings)
     findings += check_table(train, schema)
     for finding in findings:
-        note(f"{finding.level}: {'' if finding.column is None else finding.column + ': '}{finding.message}")
+        note(str(finding))
     dataset = dataset_metadata(
         train, schema, train_path=tables.path, name=tables.name, test_path=tables.test_path
     )
@@ -139,7 +146,10 @@ def prepare(
 def open_prepared(folder: Path) -> Prepared:
     """Return what `prepare` wrote to `folder`."""
     store = TableStore.open(folder)
-    read = {name: loads((folder / f"{name}.json").read_bytes()) for name in ("schema", "encoder", "findings", "dataset")}
+    read = {
+        name: loads((folder / f"{name}.json").read_bytes())
+        for name in ("schema", "encoder", "findings", "dataset")
+    }
     return Prepared(
         folder,
         store,

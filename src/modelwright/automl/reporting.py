@@ -98,7 +98,17 @@ def _gather(
 
 
 def _model_row(row: Any) -> ModelRow:
-    names = ("rank", "model", "score", "score_std", "test_score", "fit_s", "predict_s", "size_bytes", "partition")
+    names = (
+        "rank",
+        "model",
+        "score",
+        "score_std",
+        "test_score",
+        "fit_s",
+        "predict_s",
+        "size_bytes",
+        "partition",
+    )
     return ModelRow(**{name: getattr(row, name) for name in names})
 
 
@@ -145,5 +155,3 @@ def _importances(
     if whole <= 0:
         return []
     return sorted(((name, value / whole) for name, value in by_column.items()), key=lambda item: -item[1])
-
-

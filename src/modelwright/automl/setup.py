@@ -165,8 +165,9 @@ def _checked_storage(storage: str) -> str:
 
 def _check_same_storage(folder: RunFolder, used: str, storage: str) -> None:
     if _checked_storage(storage) != used:
+        place = used or "its own folder"
         raise InputError(
-            f"the run in {str(folder.path)!r} keeps its ledger in {used or 'its own folder'}, not in {storage}.",
+            f"the run in {str(folder.path)!r} keeps its ledger in {place}, not in {storage}.",
             hint="Leave --storage out to go on with it, or add --new.",
             code="E_OTHER_RUN",
         )

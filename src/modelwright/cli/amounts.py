@@ -35,7 +35,9 @@ def parse_count(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < 1:
-        raise InputError(f"expected {option} to be a whole number of at least 1, got {text!r}.", code="E_RANGE")
+        raise InputError(
+            f"expected {option} to be a whole number of at least 1, got {text!r}.", code="E_RANGE"
+        )
     return int(text)
 
 

@@ -21,22 +21,32 @@ def fit(
     table: Annotated[str, typer.Argument(help="CSV or Parquet file to learn from.", show_default=False)],
     target: Annotated[str, typer.Option(help="Column to predict.", show_default=False)],
     time: Annotated[
-        str | None, typer.Option(help="Time for the whole run: seconds, or like 90s, 10m, 2h.", show_default="60")
+        str | None,
+        typer.Option(help="Time for the whole run: seconds, or like 90s, 10m, 2h.", show_default="60"),
     ] = None,
-    trials: Annotated[str | None, typer.Option(help="Models to try in all, instead of or within the time.")] = None,
-    metric: Annotated[str | None, typer.Option(help="What to optimize; by the kind of target by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; found out by default.")] = None,
+    trials: Annotated[
+        str | None, typer.Option(help="Models to try in all, instead of or within the time.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What to optimize; by the kind of target by default.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass or regression; found out by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="All randomness derives from it.")] = 0,
     out: Annotated[str | None, typer.Option(help="Folder of the run.", show_default="runs/<table>")] = None,
     test: Annotated[str | None, typer.Option(help="Table with the target, for the test score.")] = None,
     holdout: Annotated[
-        float, typer.Option(help="Share of rows set aside for the test score without --test; 0 uses all rows.")
+        float,
+        typer.Option(help="Share of rows set aside for the test score without --test; 0 uses all rows."),
     ] = 0.2,
     methods: Annotated[str | None, typer.Option(help="Methods to search, separated by commas.")] = None,
     selector: Annotated[str, typer.Option(help="Who picks the partition: uniform, ucb1, bestk.")] = "bestk",
     tuner: Annotated[str, typer.Option(help="Who picks its numbers: tpe, random, quasirandom.")] = "tpe",
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 for a holdout.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Limit for each trial: megabytes, or like 500MB, 4GB.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Limit for each trial: megabytes, or like 500MB, 4GB.")
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Trials at a time.", show_default="one per core")] = 0,
     storage: Annotated[str | None, typer.Option(help="Ledger elsewhere than in the run's folder.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh in a new numbered folder.")] = False,

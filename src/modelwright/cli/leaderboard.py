@@ -57,7 +57,7 @@ def show_result(run: Path, *, as_json: bool, reason: str, quiet: bool) -> None:
 
     Raises
     ------
-    NoModelError
+    StudyStateError
         The fit has found no model.
     """
     from modelwright.automl.leaderboard import read_leaderboard

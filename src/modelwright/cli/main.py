@@ -50,8 +50,9 @@ app.add_typer(studies.app, name="studies")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    Exit codes: 0 done; 1 it failed; 2 what was given is wrong; 130 interrupted. A stack trace is shown only
-    with ``--debug``, anywhere on the line, or ``MODELWRIGHT_DEBUG=1``.
+    Exit codes: 0 done; 1 it failed; 2 what was given is wrong, or a file or disk cannot be used; 130
+    interrupted. A stack trace is shown only with ``--debug``, anywhere on the line, or
+    ``MODELWRIGHT_DEBUG=1``.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("MODELWRIGHT_DEBUG", "") not in ("", "0")
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _say(f"error: {_words(error)}")
-        sys.exit(2 if isinstance(error, InputError) or _is_wrong_storage(error) else 1)
+        sys.exit(2 if isinstance(error, (InputError, OSError)) or _is_wrong_storage(error) else 1)
 
 
 def _words(error: Exception) -> str:

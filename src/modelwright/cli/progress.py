@@ -102,6 +102,10 @@ class Live:
             Text("" if status.eta_s is None else f"about {status.eta_s:.0f} s left"),
         )
         counts = ", ".join(f"{n} {state}" for state, n in status.counts.items() if n)
-        best = f"best {number(status.best_score)} ({clean(status.best_model)})" if status.best_model else "no model yet"
+        best = (
+            f"best {number(status.best_score)} ({clean(status.best_model)})"
+            if status.best_model
+            else "no model yet"
+        )
         ensemble = "" if status.ensemble_score is None else f", ensemble {number(status.ensemble_score)}"
         return Group(head, Text(f"{counts or 'starting'}"), Text(f"{status.metric}: {best}{ensemble}"))

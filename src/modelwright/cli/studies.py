@@ -11,7 +11,9 @@ from modelwright.cli.console import number, print_json, print_table, seconds
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="List, show, resume and delete the studies of a storage.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, resume and delete the studies of a storage.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 _Storage = Annotated[
@@ -69,10 +71,14 @@ def show(name: _Name, storage: _Storage = _DEFAULT, json: _Json = False) -> None
     if json:
         print_json(_as_json(study, counts))
         return
-    typer.echo(f"{study.name}: {study.state.value}, optimizer {study.spec.optimizer.name}, seed {study.spec.seed}")
+    typer.echo(
+        f"{study.name}: {study.state.value}, optimizer {study.spec.optimizer.name}, seed {study.spec.seed}"
+    )
     typer.echo("trials: " + (", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "none"))
     for best in study.best_trials[:1]:
-        typer.echo(f"best: trial {best.number}, {', '.join(number(v) for v in best.values)}: {dict(best.params)}")
+        typer.echo(
+            f"best: trial {best.number}, {', '.join(number(v) for v in best.values)}: {dict(best.params)}"
+        )
     print_table(
         ("number", "state", "value", "duration", "params", "failure"),
         [
@@ -111,7 +117,9 @@ def _as_json(study: Any, counts: dict[str, int]) -> dict[str, Any]:
     }
 
 
-@app.command("resume", epilog="Example: modelwright studies resume data --objective module:function --trials 100")
+@app.command(
+    "resume", epilog="Example: modelwright studies resume data --objective module:function --trials 100"
+)
 def resume(
     name: _Name,
     objective: Annotated[
@@ -132,7 +140,9 @@ def resume(
     opened = open_existing(storage)
     record = opened.study(name)
     if record.spec.optimizer.name == "partitions":
-        raise InputError(f"the study {name!r} belongs to a fit.", hint="Run the same `modelwright fit` again.")
+        raise InputError(
+            f"the study {name!r} belongs to a fit.", hint="Run the same `modelwright fit` again."
+        )
     total = parse_count("--trials", trials) or record.budget_trials
     limit_s = parse_seconds("--time", time)
     if total is None and limit_s is None:

@@ -6,9 +6,9 @@ The contract is in `modelwright.execution.base`; `make_executor` turns a name in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from modelwright._base.lazy import lazy_names
 from modelwright._base.registry import Registry
 from modelwright.execution._common import CANCEL, TaskCancelled
 from modelwright.execution.base import (
@@ -70,15 +70,10 @@ EXECUTORS = Registry(
 )
 
 # Processes, sockets and selectors take their time to load; a study that only asks and tells needs none.
-_HOME = {"InlineExecutor": "inline", "LocalExecutor": "local", "ThreadExecutor": "thread"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {"InlineExecutor": "inline", "LocalExecutor": "local", "ThreadExecutor": "thread"},
+)
 
 
 def make_executor(

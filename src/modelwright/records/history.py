@@ -116,9 +116,7 @@ class History:
         have = len(self._losses)
         if have < len(self.trials):
             m = len(self.objectives)
-            rows = [
-                trial.values if len(trial.values) == m else (np.nan,) * m for trial in self.trials[have:]
-            ]
+            rows = [trial.values if len(trial.values) == m else (np.nan,) * m for trial in self.trials[have:]]
             self._losses.extend(np.asarray(rows, dtype=float).reshape(-1, m) * self._signs)
         return self._losses.view
 

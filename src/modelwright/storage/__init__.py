@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelwright._base.lazy import lazy_names
 from modelwright.storage.base import (
     Changes,
     Claim,
@@ -46,10 +47,5 @@ __all__ = [
     "open_storage",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "SQLStorage":  # loads SQLAlchemy, which studies in memory do without
-        from modelwright.storage.sql import SQLStorage
-
-        return SQLStorage
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# It loads SQLAlchemy, which studies in memory do without.
+__getattr__ = lazy_names(__name__, {"SQLStorage": "sql"})

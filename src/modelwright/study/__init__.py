@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from modelwright._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from modelwright.study.callbacks import Callback
@@ -16,20 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "Result", "Runner", "RunningTrial", "Study", "TrialPruned", "TrialResult"]
 
 # Loaded when first used: a trial's process needs no runner, and asking and telling needs no executor.
-_HOME = {
-    "Callback": "callbacks",
-    "Result": "outcomes",
-    "Runner": "runner",
-    "RunningTrial": "trial",
-    "Study": "study",
-    "TrialPruned": "trial",
-    "TrialResult": "results",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Callback": "callbacks",
+        "Result": "outcomes",
+        "Runner": "runner",
+        "RunningTrial": "trial",
+        "Study": "study",
+        "TrialPruned": "trial",
+        "TrialResult": "results",
+    },
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelwright._base.lazy import lazy_names
 from modelwright.automl.bundle.manifest import FileEntry, Manifest, Member
 from modelwright.automl.bundle.publish import current_version, locate, new_version, publish, version_folder
 from modelwright.automl.bundle.verify import verify
@@ -31,16 +31,7 @@ __all__ = [
 ]
 
 # These need pandas, which a process that only writes or moves bundles does not.
-_HOME = {"Bundle": "load", "predict_file": "predictions"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__ = lazy_names(
+    __name__,
+    {"Bundle": "load", "predict_file": "predictions"},
+)

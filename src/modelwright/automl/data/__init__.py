@@ -6,9 +6,9 @@ trial's process, which only maps a `TableStore` into memory, starts without it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelwright._base.lazy import lazy_names
 from modelwright._base.optional import require
 from modelwright.automl.data.findings import Finding
 from modelwright.automl.data.store import TableStore
@@ -37,28 +37,24 @@ __all__ = [
     "read_table",
 ]
 
-_HOME = {
-    "Column": "columns",
-    "Encoder": "encode",
-    "ReadLimits": "read",
-    "ReadResult": "read",
-    "Schema": "schema",
-    "check_table": "checks",
-    "dataset_metadata": "metadata",
-    "fingerprint": "metadata",
-    "infer_schema": "infer",
-    "read_table": "read",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _check_libraries() -> None:
     require("pandas", extra="tabular", feature="modelwright.automl")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
 
 
-def __dir__() -> list[str]:
-    return __all__
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Column": "columns",
+        "Encoder": "encode",
+        "ReadLimits": "read",
+        "ReadResult": "read",
+        "Schema": "schema",
+        "check_table": "checks",
+        "dataset_metadata": "metadata",
+        "fingerprint": "metadata",
+        "infer_schema": "infer",
+        "read_table": "read",
+    },
+    before=_check_libraries,
+)

@@ -36,6 +36,9 @@ class Finding:
     column: str | None
     message: str
 
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.level, self.column, self.message) if part)
+
     def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON."""
         return asdict(self)

@@ -83,7 +83,9 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _load_out_of_fold(candidates: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _load_out_of_fold(
+    candidates: Sequence[Mapping[str, Any]],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the rows that all candidates predict, and their predictions there, shape (m, n, ...)."""
     arrays = [np.load(Path(item["folder"]) / "oof.npy", allow_pickle=False) for item in candidates]
     covered = np.ones(len(arrays[0]), dtype=bool)

@@ -180,7 +180,9 @@ class EnsembleCallback(Callback):
             # The search goes on without; a build that fails again and again is not tried for ever.
             if job.end.kind is not EndKind.CANCELLED:
                 self._failures += 1
-                self.trouble = job.end.error.message if job.end.error else job.end.detail or job.end.kind.value
+                self.trouble = (
+                    job.end.error.message if job.end.error else job.end.detail or job.end.kind.value
+                )
             return
         self._failures, self.trouble = 0, ""
         self._built_from = job.attrs["candidates"]
