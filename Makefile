@@ -21,7 +21,7 @@ demo: $(VENV)/.stamp-user ## from a table to a model, a report and predictions, 
 	rm -rf demo
 	$(BIN)/python scripts/demo_table.py demo
 	$(BIN)/modelwright fit demo/breast_cancer.csv --target class --test demo/test.csv --time 60 --out demo/run
-	$(BIN)/modelwright leaderboard demo/run
+	$(BIN)/modelwright leaderboard demo/run --top 10
 	$(BIN)/modelwright predict demo/run demo/new.csv -o demo/predictions.csv
 	$(BIN)/modelwright report demo/run
 	@$(BIN)/python scripts/demo_summary.py demo

@@ -153,7 +153,7 @@ def fit_table(
 
 
 def _nothing_to_do(study: Study, budget: TimeBudget, settings: FitSettings, listener: Listener) -> str:
-    """Return ``"complete"`` when earlier sessions have used the budget up; say what was done and how to add."""
+    """Return ``"complete"`` when the budget is used up, and say how to add to it."""
     done = sum(trial.state.finished for trial in study.trials)
     complete = study.state is StudyState.COMPLETE  # otherwise the last ensemble may be missing
     closed = study.record.closed

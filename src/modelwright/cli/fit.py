@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from time import monotonic
-from time import time as wall_time
 from typing import Annotated, Any
 
 import typer
@@ -78,6 +77,7 @@ def fit(
     from modelwright.automl.fit import fit_table
     from modelwright.automl.settings import FitSettings
     from modelwright.cli.leaderboard import show_result
+    from modelwright.cli.process import process_start_s
     from modelwright.cli.progress import make_progress
 
     with make_progress(quiet=quiet or json) as progress:
@@ -89,19 +89,12 @@ def fit(
             storage=storage,
             new=new,
             progress=progress,
-            started_s=_process_start_s(),
+            started_s=process_start_s(),
         )
         if result.reason != "complete" or not result.folder.report.exists():
             _write_report(result, progress)
     show_result(result.folder.path, as_json=json, reason=result.reason, quiet=quiet)
     sys.stdout.flush()
-
-
-def _process_start_s() -> float:
-    """Return when this process began, on the monotonic clock: the time of a run includes the imports."""
-    import psutil
-
-    return monotonic() - max(0.0, wall_time() - psutil.Process().create_time())
 
 
 def _write_report(result: Any, progress: Any) -> None:
