@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tables", type=Path)
+    parser.add_argument("tables", type=Path, nargs="?", default=os.environ.get("MODELWRIGHT_BENCH_TABLES"))
     parser.add_argument("--time", type=float, default=60)
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
@@ -117,6 +118,10 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.tables is None:
+        print("skipped: name a folder of tables, or set MODELWRIGHT_BENCH_TABLES to one")
+        return
+    options.tables = Path(options.tables)
     tables = json.loads((options.tables / "manifest.json").read_text())["datasets"]
     if options.only:
         tables = [table for table in tables if table["name"] in options.only.split(",")]
