@@ -99,9 +99,8 @@ def report(rows: list[dict[str, Any]]) -> None:
         better += won
         wall_s = max(row["wall_s"] for row in mine)
         trials = statistics.median(row["trials"] for row in mine)
-        print(
-            f"{name:<24} {metric:<9} {ours:>10.5g} {peer:>10.5g}  {'yes' if won else 'no':<6}  {wall_s:>7.1f} {trials:>6.0f}"
-        )
+        beside = f"{ours:>10.5g} {peer:>10.5g}  {'yes' if won else 'no':<6}"
+        print(f"{name:<24} {metric:<9} {beside}  {wall_s:>7.1f} {trials:>6.0f}")
     print(f"better on {better} of {len({row['table'] for row in rows})}")
 
 
