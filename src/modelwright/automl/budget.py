@@ -76,7 +76,7 @@ class TimeBudget(Callback):
     @property
     def trial_s(self) -> float | None:
         """Limit of one trial: one that hangs must not eat the run, a slow good one must have its chance."""
-        return None if self.budget_s is None else max(2.0, self.budget_s / 6)
+        return None if self.budget_s is None else max(2.0, self.budget_s / 5)
 
     def on_tick(self, run: Runner) -> None:
         """Write down what is used, now and then."""

@@ -43,7 +43,7 @@ _PRELOAD = (
     "sklearn.tree",
     "skops.io",
 )
-_SOFT = 0.8  # share of a trial's limit after which models that grow step by step should have stopped
+_SOFT = 0.65  # share of a trial's limit for fitting by steps; the rest is for predicting and saving
 _LEAST_MEMORY_MB = 500.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from modelwright.errors import DataError, InputError
 from modelwright.storage.base import Dataset
 
 __all__ = ["Prepared", "Tables", "open_prepared", "prepare"]
+
+_MOST_NOTES = 5  # of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,14 @@ def prepare(
     # The weights travel as a column, since rows without a target are dropped on the way.
     train, weight = _with_weights(schema, tables.train, tables.weight, findings)
     findings += check_table(train, schema)
-    for finding in findings:
-        note(str(finding))
+    _tell(findings, note)
     dataset = dataset_metadata(
-        train, schema, train_path=tables.path, name=tables.name, test_path=tables.test_path
+        train,
+        schema,
+        train_path=tables.path,
+        name=tables.name,
+        test_path=tables.test_path,
+        description=f"{schema.task}: {schema.target!r} from {len(schema.columns)} columns",
     )
 
     encoder = Encoder.fit(train, schema)
@@ -158,6 +165,19 @@ def open_prepared(folder: Path) -> Prepared:
         Dataset(**read["dataset"]),
         tuple(Finding.from_json(form) for form in read["findings"]),
     )
+
+
+def _tell(findings: Sequence[Finding], note: Callable[[str], None]) -> None:
+    """Say what was found; of many findings of a kind, as in a table of 5,000 columns, a few stand for all."""
+    kinds = Counter(finding.code for finding in findings)
+    told: Counter[str] = Counter()
+    for finding in findings:
+        told[finding.code] += 1
+        left = kinds[finding.code] - _MOST_NOTES
+        if told[finding.code] <= _MOST_NOTES:
+            note(str(finding))
+        elif told[finding.code] == _MOST_NOTES + 1:
+            note(f"{finding.level}: the same of {left} more columns; the report names them.")
 
 
 def _with_weights(

@@ -59,9 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     try:
         app(words, standalone_mode=True)
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here.")
-        sys.exit(130)
+    except SystemExit as left:
+        if left.code == 130:  # what typer makes of Ctrl-C
+            _say("interrupted; the same command goes on from here.")
+        raise
     except BrokenPipeError:
         # Whoever read our output has had enough. The descriptor is replaced, or Python complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
