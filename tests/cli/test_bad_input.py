@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -77,12 +78,17 @@ def test_a_table_that_cannot_be_learned_from(tmp_path: Path, command: Callable, 
         (["--methods", ","], "method"),
         (["--methods", "none.json"], "none.json"),
         (["--selector", "magic"], "magic"),
+        (["--selector", "best"], "selector to be one of uniform, ucb1, bestk, hieralg, or 'path"),
         (["--tuner", "magic"], "magic"),
+        (["--tuner", "grid"], "tuner to be one of random, quasirandom, tpe, hyperopt, or 'path"),
+        (["--tuner", "sequence"], "tuner"),
+        (["--tuner", "partitions"], "tuner"),
         (["--task", "magic"], "magic"),
         (["--test", "none.csv"], "none.csv"),
         (["--seed", "-1"], "seed"),
         (["--folds", "0"], "folds"),
         (["--jobs", "-1"], "jobs"),
+        (["--jobs", "0"], "--jobs to be a whole number of at least 1, got '0'"),
         (["--storage", "banana"], "banana"),
         (["--storage", "oracle://x"], "oracle"),
         (["--storage", "memory://"], "memory://"),
@@ -369,3 +375,36 @@ def test_a_place_for_predictions_that_does_not_exist(
     command("predict", str(finished / "runs/t"), table, "-o", "no/such/out.csv").refuses("no/such")
     command("predict", str(finished / "runs/t"), table, "-o", table).refuses("table")
     command("predict", str(finished / "runs/t"), "none.csv").refuses("none.csv")
+
+
+def test_files_of_predictions_are_checked_before_the_bundle(command: Callable, table: str) -> None:
+    command("predict", "none", "absent.csv").refuses("'absent.csv' does not exist")
+    command("predict", "none", ".").refuses("is a folder")
+    command("predict", "none", table, "-o", "no/such/out.csv").refuses("'no/such', which does not exist")
+    command("predict", "none", table).refuses("none")
+
+
+# help, and objectives --------------------------------------------------------------------------------------
+
+
+def test_help_tells_every_name_and_debug(command: Callable) -> None:
+    from modelwright.automl.methods.catalogue import METHODS
+    from modelwright.automl.metrics import all_metrics
+    from modelwright.automl.selectors import SELECTORS
+
+    words = set(re.findall(r"[a-z0-9_]+", "".join(command("fit", "--help").out.split("--holdout"))))
+    metrics = {item.name for task in ("binary", "multiclass", "regression") for item in all_metrics(task)}
+    tuners = {"random", "quasirandom", "tpe", "hyperopt"}
+    assert metrics | set(METHODS) | set(SELECTORS.names()) | tuners <= words
+    assert "--debug" in command("--help").out
+
+
+def test_an_objective_that_is_not_there_names_public_ones_only(tmp_path: Path, command: Callable) -> None:
+    from modelwright import Float, Space, Study
+
+    (tmp_path / "obj.py").write_text("def loss(x):\n    return x\n")
+    study = Study(Space(x=Float(0, 1)), storage=tmp_path / "hub.db", name="s", seed=1, optimizer="random")
+    study.run(lambda x: x, trials=1)
+    done = command("studies", "resume", "s", "--objective", "obj.py:nope", "--storage", "sqlite:///hub.db")
+    done.refuses("loss")
+    assert "__" not in done.err

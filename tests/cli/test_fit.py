@@ -221,7 +221,7 @@ def test_regression_without_a_holdout(tmp_path: Path, command: Callable) -> None
     )
     assert done.code == 0, done.err
     assert done.err == ""
-    assert done.out.startswith("best: ")
+    assert done.out.startswith("best single model: ")
     assert "test" not in done.out
     board = json.loads(command("leaderboard", "runs/d", "--json").out)
     assert board["metric"] == "rmse"

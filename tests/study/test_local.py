@@ -277,7 +277,7 @@ def test_a_callback_stops_the_run_and_running_trials_end_in_order() -> None:
     study = Study(SPACE, seed=1).run(lambda trial: 1.0, trials=500, parallel=2, callbacks=[stop])
     assert 4 <= len(study.trials) <= 6
     assert {t.state for t in study.trials} == {TrialState.COMPLETE}
-    assert study.state is StudyState.RUNNING
+    assert study.state is StudyState.PENDING
 
 
 def test_a_thread_stops_the_run() -> None:

@@ -41,7 +41,10 @@ def load_object(reference: str) -> Any:
     target: Any = module
     for part in attribute.split("."):
         if not hasattr(target, part):
-            raise UnknownNameError(f"{place!r} has no {attribute!r}.", hint=nearest(part, dir(target)))
+            public = [name for name in dir(target) if not name.startswith("_")]
+            raise UnknownNameError(
+                f"{place!r} has no {attribute!r}.", hint=nearest(part, public) if public else ""
+            )
         target = getattr(target, part)
     return target
 

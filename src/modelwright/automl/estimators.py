@@ -156,7 +156,9 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "run_folder_"):
             raise StudyStateError("a loaded model has no leaderboard; only the run that found it has.")
         board = read_leaderboard(self.run_folder_)
-        return pd.DataFrame(board.to_json()["rows"])
+        table = pd.DataFrame(board.to_json()["rows"])
+        numbers = ["score", "score_std", "test_score", "fit_s", "predict_s", "size_bytes"]
+        return table.astype({**dict.fromkeys(numbers, float), "trial": "Int64"})
 
     def feature_importance(self) -> pd.DataFrame:
         """Return how much each feature counts, the most important first."""

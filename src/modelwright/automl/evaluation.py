@@ -93,6 +93,7 @@ class TrialFunction:
             "params": trial.params,
             "seed": trial.seed,
             "soft_limit_s": self._soft_limit_s,
+            "partial": True,  # a model judged on fewer folds is better than none
         }
         found = evaluate(argument, folder, trial.report, trial.should_stop, base=run)
         return Result(found.value, metrics=found.metrics, artifacts=found.artifacts)
@@ -300,7 +301,7 @@ class _Judge:
         known = [score for score in of_folds if np.isfinite(score)]
         metrics = {
             "cv_mean": _number(self.value),
-            "cv_std": _number(float(np.std(known))) if known else None,
+            "cv_std": _number(float(np.std(known))) if len(known) > 1 else None,
             "test_score": _number(on_test.get(self.metric.name, np.nan)),
             "fit_s": sum(fold.fit_s for fold in self.folds),
             "predict_s": sum(fold.predict_s for fold in self.folds),

@@ -17,6 +17,10 @@ from modelwright.storage.base import EnsembleRecord, Partition, Storage
 __all__ = ["Leaderboard", "Row", "build_leaderboard", "open_run", "read_leaderboard"]
 
 
+ENSEMBLE = "ensemble"
+"""What the ensemble is called among the models."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One model.
@@ -112,7 +116,12 @@ class Leaderboard:
 
     def headline(self) -> list[str]:
         """Return the lines that a fit with a model ends with."""
-        lines = [f"best: {self.rows[0].model}, {self.metric} {self.rows[0].score:.5g} on validation rows"]
+        saved = next((row for row in self.rows if row.model == ENSEMBLE), self.rows[0])
+        single = next((row for row in self.rows if row.model != ENSEMBLE), self.rows[0])
+        lines = [
+            f"best single model: {single.model}, {self.metric} {single.score:.5g} on validation rows",
+            f"saved: {saved.model} of {saved.partition}, {self.metric} {saved.score:.5g} on validation rows",
+        ]
         if self.test_score is not None:
             beside = (
                 "" if self.dummy_test_score is None else f" (a constant guess: {self.dummy_test_score:.5g})"
@@ -204,14 +213,14 @@ def _ensemble_row(ensemble: EnsembleRecord) -> Row:
     metrics = ensemble.metrics
     return Row(
         rank=0,
-        model="ensemble",
+        model=ENSEMBLE,
         score=ensemble.score,
         score_std=None,
         test_score=metrics.get("test_score"),
         fit_s=metrics.get("fit_s"),
         predict_s=metrics.get("predict_s"),
         size_bytes=metrics.get("size_bytes"),
-        partition=f"{len(ensemble.members)} models",
+        partition="1 model" if len(ensemble.members) == 1 else f"{len(ensemble.members)} models",
     )
 
 

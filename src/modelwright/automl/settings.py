@@ -6,13 +6,19 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
-from modelwright.errors import InputError
+from modelwright.automl.selectors import SELECTORS
+from modelwright.errors import InputError, UnknownNameError
+from modelwright.optimizers import OPTIMIZERS
 
 __all__ = ["DEFAULT_TIME_S", "FitSettings"]
 
 DEFAULT_TIME_S = 60.0
+
+# Optimizers that need what a partition does not give: a finite space, a list of points, other partitions.
+_NO_TUNERS = ("grid", "sequence", "partitions")
 
 # What decides which models are found. The rest (time, trials, jobs, memory) may differ when a run goes on.
 _IDENTITY = (
@@ -84,22 +90,25 @@ class FitSettings:
         _check_number("time", self.time_s, "seconds, more than 0")
         _check_number("memory", self.memory_mb, "megabytes, more than 0")
         _check_number("trial timeout", self.trial_timeout_s, "seconds, more than 0")
-        if self.trials is not None and (isinstance(self.trials, bool) or self.trials < 1):
-            raise InputError(f"expected trials to be at least 1, got {self.trials!r}.", code="E_RANGE")
-        if not 0 <= self.holdout < 1:
+        _check_count("trials", self.trials)
+        _check_count("folds", self.folds)
+        if not _is(Real, self.holdout) or not 0 <= self.holdout < 1:
             raise InputError(
                 f"expected holdout to be a share from 0 up to, not including, 1, got {self.holdout!r}.",
                 hint="0.2 sets a fifth of the rows aside; 0 uses all rows.",
                 code="E_RANGE",
             )
-        if self.folds is not None and self.folds < 1:
-            raise InputError(f"expected folds to be at least 1, got {self.folds!r}.", code="E_RANGE")
-        if isinstance(self.seed, bool) or not 0 <= self.seed < 2**32:
-            raise InputError(f"expected a seed from 0 to {2**32 - 1}, got {self.seed!r}.", code="E_RANGE")
-        if self.jobs < 0:
-            raise InputError(f"expected jobs to be at least 1, got {self.jobs!r}.", code="E_RANGE")
+        if not _is(Integral, self.seed) or not 0 <= self.seed < 2**32:
+            raise InputError(
+                f"expected seed to be a whole number from 0 to {2**32 - 1}, got {self.seed!r}.",
+                code="E_RANGE",
+            )
+        if not _is(Integral, self.jobs) or self.jobs != 0:  # 0 stands for one per core
+            _check_count("jobs", self.jobs)
         if self.methods is not None and not self.methods:
             raise InputError("expected at least one method, got none.", code="E_RANGE")
+        _check_name("selector", self.selector, SELECTORS.names())
+        _check_name("tuner", self.tuner, [name for name in OPTIMIZERS.names() if name not in _NO_TUNERS])
 
     @property
     def slots(self) -> int:
@@ -124,6 +133,24 @@ class FitSettings:
         }
 
 
+def _is(kind: type, value: object) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def _check_number(name: str, value: float | None, expected: str) -> None:
-    if value is not None and (isinstance(value, bool) or not 0 < value < math.inf):
+    if value is not None and not (_is(Real, value) and 0 < value < math.inf):
         raise InputError(f"expected {name} in {expected}, got {value!r}.", code="E_RANGE")
+
+
+def _check_count(name: str, value: int | None) -> None:
+    if value is not None and not (_is(Integral, value) and value >= 1):
+        raise InputError(
+            f"expected {name} to be a whole number of at least 1, got {value!r}.", code="E_RANGE"
+        )
+
+
+def _check_name(kind: str, value: str, known: Sequence[str]) -> None:
+    if not isinstance(value, str) or (value not in known and ":" not in value):
+        raise UnknownNameError(
+            f"expected the {kind} to be one of {', '.join(known)}, or 'path/to/file.py:Class'; got {value!r}."
+        )

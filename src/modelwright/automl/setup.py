@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.automl.data import infer_schema
 from modelwright.automl.dummy import dummy_test_score
 from modelwright.automl.folder import RunFolder
 from modelwright.automl.methods import Method, default_methods, load_methods
@@ -91,7 +92,8 @@ def set_up(
     InputError
         The table or the settings, or the folder holds another run.
     """
-    wanted = {"data": _fingerprint(tables), "settings": settings.identity()}
+    asked = settings.identity()
+    wanted = {"data": _fingerprint(tables), "settings": asked}
     content = folder.read()
     if content is None:
         begins()
@@ -99,7 +101,9 @@ def set_up(
             content = folder.read()  # another command may have been faster
             if content is None:
                 content = _create(folder, tables, settings, storage, wanted, note)
-    folder.check_same(content, wanted)
+    if settings.target not in tables.train:
+        infer_schema(tables.train, settings.target)  # refuses it, and names the nearest columns
+    folder.check_same(content, {**wanted, "settings": _resolved(asked, content)})
     if storage is not None:
         _check_same_storage(folder, content["storage"], storage)
     prepared = open_prepared(folder.data)
@@ -132,6 +136,15 @@ def _create(
     }
     folder.write(content)
     return content
+
+
+def _resolved(settings: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with what the run found by itself where nothing, or the same, was asked for."""
+    result = dict(settings)
+    for name in ("metric", "task"):
+        if result[name] in (None, content[name]):
+            result[name] = content["settings"][name]
+    return result
 
 
 def _names(settings: FitSettings, prepared: Prepared) -> list[str]:

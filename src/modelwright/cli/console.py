@@ -40,8 +40,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
     from rich.text import Text
 
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for column in columns:
-        table.add_column(column)
+    *narrow, last = columns
+    for column in narrow:
+        table.add_column(column, no_wrap=True)
+    table.add_column(last, overflow="fold")
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     Console().print(table)

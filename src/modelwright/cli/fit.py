@@ -13,6 +13,14 @@ __all__ = ["EXAMPLE", "fit"]
 
 EXAMPLE = "Example: modelwright fit data.csv --target class --time 60"
 
+# Written out, since the libraries that know them take long to load; a test holds them to the truth.
+_METRICS = (
+    "Classes: accuracy, balanced_accuracy, cohen_kappa, log_loss, brier; two classes: roc_auc, f1, ap, mcc; "
+    "more: rank_accuracy, f1_micro, f1_macro, roc_auc_micro, roc_auc_macro; "
+    "numbers: rmse, mse, mae, medae, r2, msle."
+)
+_METHODS = "lgbm, et, rf, logreg, ridge, knn, dt"
+
 _REPORT_S = 1.0  # what loading the plots and writing the file take at least
 
 
@@ -27,7 +35,7 @@ def fit(
         str | None, typer.Option(help="Models to try in all, instead of or within the time.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="What to optimize; by the kind of target by default.")
+        str | None, typer.Option(help=f"What to optimize; by the kind of target by default. {_METRICS}")
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass or regression; found out by default.")
@@ -39,14 +47,27 @@ def fit(
         float,
         typer.Option(help="Share of rows set aside for the test score without --test; 0 uses all rows."),
     ] = 0.2,
-    methods: Annotated[str | None, typer.Option(help="Methods to search, separated by commas.")] = None,
-    selector: Annotated[str, typer.Option(help="Who picks the partition: uniform, ucb1, bestk.")] = "bestk",
-    tuner: Annotated[str, typer.Option(help="Who picks its numbers: tpe, random, quasirandom.")] = "tpe",
+    methods: Annotated[
+        str | None,
+        typer.Option(help=f"Methods to search, separated by commas: {_METHODS}, or method files."),
+    ] = None,
+    selector: Annotated[
+        str,
+        typer.Option(
+            help="Who picks the partition: uniform, ucb1, bestk, hieralg, or path/to/file.py:Class."
+        ),
+    ] = "bestk",
+    tuner: Annotated[
+        str,
+        typer.Option(
+            help="Who picks its numbers: random, quasirandom, tpe (alias hyperopt), or path/to/file.py:Class."
+        ),
+    ] = "tpe",
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 for a holdout.")] = None,
     memory: Annotated[
         str | None, typer.Option(help="Limit for each trial: megabytes, or like 500MB, 4GB.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Trials at a time.", show_default="one per core")] = 0,
+    jobs: Annotated[str | None, typer.Option(help="Trials at a time.", show_default="one per core")] = None,
     storage: Annotated[str | None, typer.Option(help="Ledger elsewhere than in the run's folder.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh in a new numbered folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -70,7 +91,7 @@ def fit(
         "tuner": tuner,
         "folds": folds,
         "memory_mb": parse_megabytes("--memory", memory),
-        "jobs": jobs,
+        "jobs": parse_count("--jobs", jobs) or 0,
     }
     if methods is not None:
         settings["methods"] = tuple(name.strip() for name in methods.split(",") if name.strip())

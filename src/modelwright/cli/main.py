@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    epilog="--debug, anywhere on the line, shows the stack trace of an error.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

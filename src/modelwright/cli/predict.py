@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelwright.cli.console import clean
+from modelwright.errors import InputError
 
 __all__ = ["EXAMPLE", "predict"]
 
@@ -25,6 +26,7 @@ def predict(
     ] = False,
 ) -> None:
     """Predict each row of a table: labels and, for classes, their probabilities."""
+    _check_files(Path(table), Path(output))  # before the libraries and the models, which take long to load
     from modelwright.automl.bundle import Bundle, predict_file
     from modelwright.automl.data import Finding
 
@@ -34,3 +36,20 @@ def predict(
     for finding in findings:
         typer.echo(clean(str(finding)), err=True)
     typer.echo(f"{rows} predictions written to {output}")
+
+
+def _check_files(table: Path, output: Path) -> None:
+    if not table.is_file():
+        what = "is a folder" if table.is_dir() else "does not exist"
+        raise InputError(
+            f"expected a file to predict from, but {str(table)!r} {what}.",
+            hint="Give a CSV or Parquet file with the columns of the training table.",
+            code="E_PATH",
+        )
+    if output.is_dir() or not output.parent.is_dir():
+        what = "is a folder" if output.is_dir() else f"lies in {str(output.parent)!r}, which does not exist"
+        raise InputError(
+            f"expected a file to write to, but {str(output)!r} {what}.",
+            hint="Give another path with -o.",
+            code="E_PATH",
+        )

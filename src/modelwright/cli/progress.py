@@ -67,7 +67,9 @@ class Live:
         from rich.live import Live as RichLive
 
         self._console = Console(stderr=True)
-        self._live = RichLive(console=self._console, refresh_per_second=4, transient=True)
+        self._live = RichLive(
+            "reading the table", console=self._console, refresh_per_second=4, transient=True
+        )
         self._next = 0.0
 
     def __enter__(self) -> Live:

@@ -199,8 +199,7 @@ class Runner:
                 raise
             finally:
                 self._leases.close()
-        if ended.complete and self._nothing_came_up():
-            self._storage.set_state(self._study_id, StudyState.COMPLETE)
+        self._leave(ended)
         if self._uncaught is not None:
             raise ModelwrightError(self._uncaught, code="E_OBJECTIVE")
         if self._interrupts.signal is not None:
@@ -217,6 +216,13 @@ class Runner:
                 return self._ended
             self._pump(self._pause_s())
             self._call_back("on_tick")
+
+    def _leave(self, ended: e.EndRun) -> None:
+        """Say in the ledger how the study stands, now that this run is over."""
+        if ended.complete and self._nothing_came_up():
+            self._storage.set_state(self._study_id, StudyState.COMPLETE)
+        elif self._view.record.state is StudyState.RUNNING and not self._view.others_run():
+            self._storage.set_state(self._study_id, StudyState.PENDING)
 
     def _nothing_came_up(self) -> bool:
         """Whether the study is still over: somebody may have raised its budget in the last moment."""

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import fresh_seed
@@ -14,7 +15,7 @@ from modelwright.execution.base import Executor
 from modelwright.optimizers import make_optimizer
 from modelwright.records import Component, Objective, SearchSettings, StudySpec, StudyState, Trial, TrialState
 from modelwright.space import Space
-from modelwright.storage import Storage, open_storage
+from modelwright.storage import Storage, open_existing, open_storage
 from modelwright.storage.base import StudyRecord
 from modelwright.study.asking import AskedTrials
 from modelwright.study.proposing import Proposer
@@ -165,7 +166,7 @@ class Study:
         StudyNotFoundError
             There is none of that name.
         """
-        opened = _opened(storage)
+        opened = open_existing(storage) if isinstance(storage, str | Path) else storage
         record = opened.study(name)
         if space is not None and space.to_json() != record.spec.space.to_json():
             raise InputError(f"the study {name!r} has another space than the one that was given.")
@@ -359,7 +360,7 @@ class Study:
     def user_attrs(self) -> Mapping[str, Any]:
         """JSON values kept with the study; add some with `set_user_attr`."""
         self._view.refresh()
-        return self._view.record.user_attrs
+        return MappingProxyType(dict(self._view.record.user_attrs))
 
     def set_user_attr(self, name: str, value: Any) -> None:
         """Keep a JSON value with the study."""

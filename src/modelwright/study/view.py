@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelwright.records import History, Objective, Report, Trial
+from modelwright.records import History, Objective, Report, Trial, TrialState
 from modelwright.space import Space
 from modelwright.storage.base import Storage, StudyRecord
 
@@ -90,6 +90,11 @@ class LedgerView:
     def unfinished(self) -> int:
         """How many trials wait or run."""
         return len(self._open)
+
+    def others_run(self) -> bool:
+        """Whether some trial runs at this moment, after a look at the ledger."""
+        self.refresh()
+        return any(trial.state is TrialState.RUNNING for trial in self._open.values())
 
     def use_space(self, space: Space) -> None:
         """Propose from this version of the space from now on."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from modelwright._base.seeds import generator
 from modelwright.automl.bundle import MemberSource, new_version, publish, version_folder, write_bundle
 from modelwright.automl.ensemble.selection import EnsembleSelection
+from modelwright.automl.evaluation import fold_plan
 from modelwright.automl.metrics import Metric, metric
 from modelwright.automl.prepare import Prepared, open_prepared
 from modelwright.execution import Channel
@@ -36,7 +37,8 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
         Not used; every task has one.
     argument : mapping
         ``run`` and ``data``: folders. ``candidates``: for each complete trial its ``number``, ``folder``,
-        ``loss`` and ``info``. ``best_loss``: of the ensemble that is published, or None. ``seed``.
+        ``loss`` and ``info``. ``best_loss`` and ``best_rows``: of the ensemble that is published, and on how
+        many rows it was judged; or None and 0. ``seed``.
 
     Returns
     -------
@@ -50,15 +52,15 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
     measure = metric(prepared.metric, prepared.schema.task)
     candidates = sorted(argument["candidates"], key=lambda item: (item["loss"], item["number"]))
     candidates = candidates[:_MOST_CANDIDATES]
-    rows, predictions = _load_out_of_fold(candidates)
+    candidates, rows, predictions = _load_out_of_fold(candidates)
     y = np.asarray(prepared.store.y)[rows]
     weight = None if prepared.store.weight is None else np.asarray(prepared.store.weight)[rows]
     selection = EnsembleSelection(size=_SIZE, metric=measure)
     selection.fit(predictions, y, generator(argument["seed"], "ensemble", len(candidates)), weight=weight)
-    mixed = selection.predict(predictions)
-    loss, score = float(measure.loss(y, mixed, weight)), float(measure.score(y, mixed, weight))
-    best = argument["best_loss"]
-    if best is not None and not loss < best:
+    score = _score_by_fold(prepared, measure, rows, selection.predict(predictions))
+    loss, best = score * measure.sign, argument["best_loss"]
+    # What was judged on fewer rows, as the first models of a short run may be, is no yardstick.
+    if best is not None and len(rows) <= argument["best_rows"] and not loss < best:
         return {"unchanged": True}
 
     chosen = [(item, float(w)) for item, w in zip(candidates, selection.weights, strict=True) if w > 0]
@@ -79,20 +81,41 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
         "loss": loss,
         "score": score,
         "location": str(folder),
-        "metrics": {"test_score": test_score, **figures},
+        "metrics": {"test_score": test_score, "rows": len(rows), **figures},
     }
 
 
 def _load_out_of_fold(
     candidates: Sequence[Mapping[str, Any]],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the rows that all candidates predict, and their predictions there, shape (m, n, ...)."""
+) -> tuple[list[Mapping[str, Any]], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the candidates that predict the most rows, these rows, and predictions there, shape (m, n, ...).
+
+    A model whose time was over before all folds were done predicts fewer rows than the others; it takes part
+    only where no model predicts more.
+    """
     arrays = [np.load(Path(item["folder"]) / "oof.npy", allow_pickle=False) for item in candidates]
-    covered = np.ones(len(arrays[0]), dtype=bool)
-    for array in arrays:
-        covered &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    rows = np.flatnonzero(covered)
-    return rows, np.stack([array[rows].astype(np.float64) for array in arrays])
+    covered = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
+    most = max(covered, key=np.count_nonzero)
+    rows = np.flatnonzero(most)
+    kept = [i for i, own in enumerate(covered) if own[rows].all()]
+    predictions = np.stack([arrays[i][rows].astype(np.float64) for i in kept])
+    return [candidates[i] for i in kept], rows, predictions
+
+
+def _score_by_fold(
+    prepared: Prepared, measure: Metric, rows: NDArray[np.int64], mixed: NDArray[np.float64]
+) -> float:
+    """Return the mean score over folds, as the trials are scored, so that the two can be compared."""
+    store = prepared.store
+    place = np.full(len(store.y), -1)
+    place[rows] = np.arange(len(rows))
+    scores = []
+    for _, valid in fold_plan(store):
+        known = valid[place[valid] >= 0]
+        if len(known):
+            weight = None if store.weight is None else np.asarray(store.weight)[known]
+            scores.append(measure.score(np.asarray(store.y)[known], mixed[place[known]], weight))
+    return float(np.nanmean(scores))
 
 
 def _test_score(

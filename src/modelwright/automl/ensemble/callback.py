@@ -68,6 +68,7 @@ class EnsembleCallback(Callback):
         self._job: Job | None = None
         self._next_look_s = 0.0
         self._loss: float | None = None
+        self._rows = 0  # on how many rows the published one was judged
         self.score: float | None = None
         self.trouble = ""
 
@@ -141,6 +142,7 @@ class EnsembleCallback(Callback):
             "data": str(self._folder.data),
             "candidates": [self._candidate(trial) for trial in candidates],
             "best_loss": self._loss,
+            "best_rows": self._rows,
             "seed": self._seed,
         }
         task = Task(
@@ -161,6 +163,7 @@ class EnsembleCallback(Callback):
         if records and self._folder.bundle.exists():
             self.score = records[-1].score
             self._loss = self.score * self._sign
+            self._rows = int(records[-1].metrics.get("rows", 0))
             self._built_from = max(self._built_from, int(records[-1].metrics.get("candidates", 0)))
 
     def _candidate(self, trial: Trial) -> dict[str, Any]:
@@ -190,6 +193,7 @@ class EnsembleCallback(Callback):
         if result.get("unchanged"):
             return
         self._loss, self.score = result["loss"], result["score"]
+        self._rows = int(result["metrics"].get("rows", 0))
         record = EnsembleRecord(
             iteration=len(self._storage.ensembles(self._study_id)) + 1,
             members=[(number, weight) for number, weight in result["members"]],
