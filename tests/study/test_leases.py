@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from modelwright import Float, Space, Study
 from modelwright.errors import StorageUnavailableError
 from modelwright.execution import ThreadExecutor
 from modelwright.records import StudyState, TrialState
-from modelwright.storage import MemoryStorage
+from modelwright.storage import MemoryStorage, open_storage
 from modelwright.storage.base import Claim, Controls
 from modelwright.study import Callback, Runner, RunningTrial
 from modelwright.study.leases import LeaseKeeper
@@ -204,20 +205,20 @@ def test_a_trial_that_passed_to_another_worker_is_left_alone() -> None:
     assert (trial.state, trial.record.fence, trial.record.worker) == (TrialState.RUNNING, 2, "other")
 
 
-def test_workers_of_this_machine_that_are_gone_lose_their_trials_at_once() -> None:
+def test_workers_of_this_machine_that_are_gone_lose_their_trials_at_once(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    storage = MemoryStorage()
+    storage = open_storage(tmp_path / "hub.db")
     study = make(storage=storage, lease_s=600.0)
-    me = this_worker()
+    me = this_worker(storage)
     gone = {
         "reused pid": replace(me, id="a", process_started=me.process_started - 100.0),
         "no such pid": replace(me, id="b", pid=2**22 + 1),
         "before a boot": replace(me, id="c", boot_id="another"),
-        "retired": this_worker(),
+        "retired": this_worker(storage),
     }
     retire(gone["retired"].id)
-    alive = {"elsewhere": replace(me, id="d", host="elsewhere", pid=1), "another run": this_worker()}
+    alive = {"elsewhere": replace(me, id="d", host="elsewhere", pid=1), "another run": this_worker(storage)}
     held = {}
     for name, worker in {**gone, **alive}.items():
         storage.register_worker(worker)
@@ -228,3 +229,4 @@ def test_workers_of_this_machine_that_are_gone_lose_their_trials_at_once() -> No
     assert sorted(freed) == sorted(held[name] for name in gone)
     for worker in (me, alive["another run"]):
         retire(worker.id)
+    storage.close()

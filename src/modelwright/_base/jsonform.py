@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -21,6 +20,8 @@ def canonical(value: Any) -> str:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of the canonical form, in hexadecimal."""
+    import hashlib  # it loads a library of its own, which few studies need
+
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 

@@ -142,7 +142,7 @@ class AskedTrials:
     def _claim(self) -> Claim:
         record = self._view.record
         if self._leases is None:
-            worker = this_worker()
+            worker = this_worker(self._storage)
             self._storage.register_worker(worker)
             self._worker_id = worker.id
             self._leases = LeaseKeeper(self._storage, record.spec.lease_s, lambda: None)

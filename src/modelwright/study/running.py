@@ -60,7 +60,7 @@ def run_study(
     _set_budget(study, trials, more)
     if study._view.record.state is StudyState.COMPLETE:
         return "complete"
-    worker = this_worker()
+    worker = this_worker(study.storage)
     try:
         _take_up(study, worker, parallel)
     except BaseException:

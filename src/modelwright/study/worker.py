@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import uuid
 from pathlib import Path
-
-import psutil
 
 from modelwright import __version__
 from modelwright.storage.base import Storage, WorkerInfo
@@ -20,18 +17,24 @@ _MACHINES_OWN = "pid:[4026531836]"  # fixed in Linux: the namespace of the first
 _at_work: set[str] = set()  # the workers of this process that are not done
 
 
-def this_worker() -> WorkerInfo:
-    """Describe this process, under a new id; `retire` it when it is done."""
-    worker = WorkerInfo(
-        id=uuid.uuid4().hex,
+def this_worker(storage: Storage) -> WorkerInfo:
+    """Describe this process to a ledger, under a new id; `retire` it when it is done."""
+    name = uuid.uuid4().hex
+    _at_work.add(name)
+    if storage.url == "memory://":  # nobody but this process can ever read it
+        return WorkerInfo(
+            name, host="", pid=os.getpid(), boot_id="", process_started=0.0, version=__version__
+        )
+    import psutil
+
+    return WorkerInfo(
+        name,
         host=_host(),
         pid=os.getpid(),
         boot_id=_boot_id(),
         process_started=psutil.Process().create_time(),
         version=__version__,
     )
-    _at_work.add(worker.id)
-    return worker
 
 
 def retire(worker_id: str) -> None:
@@ -53,6 +56,8 @@ def _alive(worker: WorkerInfo, me: WorkerInfo) -> bool:
         return False
     if worker.pid == me.pid and worker.process_started == me.process_started:
         return worker.id in _at_work
+    import psutil
+
     try:
         process = psutil.Process(worker.pid)
         # A pid is used again sooner or later; the start time tells the processes apart.
@@ -68,6 +73,8 @@ def _alive(worker: WorkerInfo, me: WorkerInfo) -> bool:
 
 def _host() -> str:
     """Name the machine, and the container where process ids of the machine mean nothing."""
+    import socket
+
     try:
         namespace = Path("/proc/self/ns/pid").readlink().name
     except OSError:
@@ -80,4 +87,6 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
+        import psutil
+
         return str(int(psutil.boot_time()))
