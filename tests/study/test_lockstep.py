@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from modelwright import Categorical, Float, Int, Space, Study
+from modelwright.errors import StorageUnavailableError
 from modelwright.records import TrialState
 from modelwright.study import RunningTrial, TrialPruned
 
@@ -107,7 +108,7 @@ def finished_in(path: Path) -> int:
         return 0
     try:
         study = Study.load("s", storage=path)
-    except KeyError:
+    except (KeyError, StorageUnavailableError):  # not created yet, or at this moment
         return 0
     try:
         return len([t for t in study.trials if t.state.finished])
