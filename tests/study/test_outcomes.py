@@ -12,7 +12,8 @@ import pytest
 
 from modelwright.execution.base import End, EndKind, ErrorInfo
 from modelwright.records import Failure, FailureKind, Objective, Outcome, Report, TrialState
-from modelwright.study.outcomes import Result, last_values, outcome_of, read_values
+from modelwright.study.outcomes import outcome_of
+from modelwright.study.values import Result, last_values, read_values
 
 ONE = [Objective()]
 TWO = [Objective("loss"), Objective("score", "maximize")]

@@ -86,8 +86,13 @@ class Limits:
 class Channel(Protocol):
     """A task's line to the coordinator. Payloads are JSON values."""
 
-    folder: Path | None
-    resources: Resources
+    @property
+    def folder(self) -> Path | None:
+        """A folder of the task's own, if it has one."""
+
+    @property
+    def resources(self) -> Resources:
+        """What its slot offers."""
 
     def send(self, kind: str, payload: Any) -> None:
         """Tell the coordinator something, without waiting."""

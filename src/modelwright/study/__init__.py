@@ -8,11 +8,11 @@ from modelwright._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from modelwright.study.callbacks import Callback
-    from modelwright.study.outcomes import Result
     from modelwright.study.results import TrialResult
     from modelwright.study.runner import Runner
     from modelwright.study.study import Study
     from modelwright.study.trial import RunningTrial, TrialPruned
+    from modelwright.study.values import Result
 
 __all__ = ["Callback", "Result", "Runner", "RunningTrial", "Study", "TrialPruned", "TrialResult"]
 
@@ -21,7 +21,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Callback": "callbacks",
-        "Result": "outcomes",
+        "Result": "values",
         "Runner": "runner",
         "RunningTrial": "trial",
         "Study": "study",

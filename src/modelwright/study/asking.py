@@ -6,11 +6,10 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import generator, seed_for
 from modelwright.errors import InputError, StudyStateError
-from modelwright.execution.base import Resources
 from modelwright.records import (
     Exhausted,
     Failure,
@@ -24,11 +23,14 @@ from modelwright.records import (
 )
 from modelwright.storage.base import Claim, Finish, NoClaim, Storage
 from modelwright.study.leases import LeaseKeeper
-from modelwright.study.outcomes import last_values, read_values
 from modelwright.study.proposing import Proposer
 from modelwright.study.trial import RunningTrial
+from modelwright.study.values import last_values, read_values
 from modelwright.study.view import LedgerView
 from modelwright.study.worker import retire, this_worker
+
+if TYPE_CHECKING:
+    from modelwright.execution.base import Resources
 
 __all__ = ["AskedTrials"]
 
@@ -173,7 +175,12 @@ class _Line:
     trials: AskedTrials
     asked: _Asked
     folder: Path | None = None
-    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def resources(self) -> Resources:
+        from modelwright.execution.base import Resources
+
+        return Resources()
 
     def send(self, kind: str, payload: Any) -> None:
         if kind == "report":

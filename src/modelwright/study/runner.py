@@ -40,10 +40,11 @@ from modelwright.storage.base import Claim, Finish, NoClaim, WorkerInfo
 from modelwright.study import engine as e
 from modelwright.study.callbacks import Callback
 from modelwright.study.leases import LeaseKeeper
-from modelwright.study.outcomes import last_values, outcome_of
+from modelwright.study.outcomes import outcome_of
 from modelwright.study.proposing import Proposer
 from modelwright.study.signals import Interrupts
 from modelwright.study.trial import ObjectiveCall
+from modelwright.study.values import last_values
 from modelwright.study.worker import forfeit_dead_workers
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import fresh_seed
 from modelwright.errors import InputError, StudyExistsError, StudyStateError
-from modelwright.execution.base import Executor
 from modelwright.optimizers import make_optimizer
 from modelwright.records import Component, Objective, SearchSettings, StudySpec, StudyState, Trial, TrialState
 from modelwright.space import Space
@@ -26,6 +25,7 @@ from modelwright.study.view import LedgerView
 if TYPE_CHECKING:
     import pandas as pd
 
+    from modelwright.execution.base import Executor
     from modelwright.study.callbacks import Callback
 
 __all__ = ["Study"]

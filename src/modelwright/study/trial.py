@@ -9,13 +9,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import generator
 from modelwright.errors import InputError
-from modelwright.execution.base import Channel
 from modelwright.records import Failure, Objective
-from modelwright.study.outcomes import Result, read_values
+from modelwright.study.values import Result, read_values
+
+if TYPE_CHECKING:
+    from modelwright.execution.base import Channel
 
 __all__ = ["ObjectiveCall", "RunningTrial", "TrialPruned"]
 
