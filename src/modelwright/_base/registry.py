@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from modelwright.errors import UnknownNameError
@@ -17,6 +14,8 @@ __all__ = ["Registry", "load_object", "nearest"]
 
 def nearest(name: str, known: list[str]) -> str:
     """Return a phrase with the names closest to `name`, for error messages."""
+    import difflib  # for errors alone
+
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return "Did you mean " + " or ".join(repr(item) for item in close) + "?"
@@ -35,7 +34,7 @@ def load_object(reference: str) -> Any:
     if not place or not attribute:
         raise UnknownNameError(f"expected 'module:name' or 'path/to/file.py:name', got {reference!r}.")
     try:
-        module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        module = _load_file(place) if place.endswith(".py") else importlib.import_module(place)
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise UnknownNameError(f"cannot load {reference!r}: {error}.") from error
     target: Any = module
@@ -49,7 +48,11 @@ def load_object(reference: str) -> Any:
     return target
 
 
-def _load_file(path: Path) -> Any:
+def _load_file(place: str) -> Any:
+    import importlib.util  # for the user's own files alone
+    from pathlib import Path
+
+    path = Path(place)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     # A name made of the whole path keeps two files of one name apart.

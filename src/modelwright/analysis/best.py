@@ -19,8 +19,12 @@ def best_trial(trials: Sequence[Trial], objective: Objective) -> Trial | None:
 
 
 def pareto_trials(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
-    """Return the complete trials on the Pareto front, by number."""
-    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    """Return the complete trials on the Pareto front, by number; each has a value for every objective."""
+    complete = [
+        trial
+        for trial in trials
+        if trial.state is TrialState.COMPLETE and len(trial.values) == len(objectives)
+    ]
     if not complete:
         return []
     signs = np.array([objective.sign for objective in objectives])

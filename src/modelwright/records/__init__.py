@@ -3,11 +3,12 @@
 from modelwright.records.history import History
 from modelwright.records.proposal import Exhausted, Proposal, Ticket, Wait
 from modelwright.records.states import FailureKind, StudyState, TrialState
-from modelwright.records.study import Component, Objective, SearchSettings, StudySpec
+from modelwright.records.study import Budget, Component, Objective, SearchSettings, StudySpec
 from modelwright.records.trial import Artifact, Failure, Outcome, Provenance, Report, Trial
 
 __all__ = [
     "Artifact",
+    "Budget",
     "Component",
     "Exhausted",
     "Failure",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from modelwright.space import Space
 
 __all__ = ["History"]
+
+Pending = Sequence[tuple[int, Mapping[str, Any]]]
 
 
 class History:
@@ -38,10 +40,6 @@ class History:
         Configuration of each finished trial, real values.
     trials : list of Trial
         The finished trials themselves.
-    pending : list of dict
-        Configurations that are proposed but not finished, by trial number.
-    pending_numbers : list of int
-        Their trial numbers.
     """
 
     def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
@@ -49,8 +47,9 @@ class History:
         self.objectives = tuple(objectives)
         self.trials: list[Trial] = []
         self.configs: list[dict[str, Any]] = []
-        self.pending: list[dict[str, Any]] = []
-        self.pending_numbers: list[int] = []
+        self._pending: list[dict[str, Any]] = []
+        self._pending_numbers: list[int] = []
+        self._find_pending: Callable[[], Pending] | None = None
         self._row_of: dict[int, int] = {}
         self._reports: dict[int, dict[tuple[int | None, float], Mapping[str, float]]] = {}
         self._signs = np.array([objective.sign for objective in self.objectives])
@@ -68,11 +67,19 @@ class History:
             self.trials.append(trial)
             self.configs.append(self.space.load(trial.params))
 
-    def set_pending(self, pending: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-        """Replace the pending configurations; `pending` holds (number, configuration in JSON form)."""
-        ordered = sorted(pending, key=lambda item: item[0])
-        self.pending_numbers = [number for number, _ in ordered]
-        self.pending = [self.space.load(params) for _, params in ordered]
+    def set_pending(self, pending: Pending | Callable[[], Pending]) -> None:
+        """Replace the pending configurations; `pending` holds (number, configuration in JSON form).
+
+        A function that returns them is called once somebody looks.
+        """
+        self._find_pending = pending if callable(pending) else lambda: pending
+
+    def _look_at_pending(self) -> None:
+        if self._find_pending is not None:
+            ordered = sorted(self._find_pending(), key=lambda item: item[0])
+            self._find_pending = None
+            self._pending_numbers = [number for number, _ in ordered]
+            self._pending = [self.space.load(params) for _, params in ordered]
 
     def add_reports(self, reports: Iterable[tuple[int, Report]]) -> None:
         """Take in reports; a later one for the same trial, fold and step replaces the earlier."""
@@ -84,14 +91,26 @@ class History:
         other = History(space, self.objectives)
         other._reports = self._reports
         other.add(self.trials)
-        other.pending_numbers = list(self.pending_numbers)
-        other.pending = list(self.pending)
+        other._pending_numbers = list(self.pending_numbers)
+        other._pending = list(self.pending)
         return other
 
     # reading -----------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.trials)
+
+    @property
+    def pending(self) -> list[dict[str, Any]]:
+        """Configurations that are proposed but not finished, by trial number."""
+        self._look_at_pending()
+        return self._pending
+
+    @property
+    def pending_numbers(self) -> list[int]:
+        """Their trial numbers."""
+        self._look_at_pending()
+        return self._pending_numbers
 
     def row(self, number: int) -> int | None:
         """Return the row of a finished trial, None while it is not finished."""

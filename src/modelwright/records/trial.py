@@ -24,7 +24,7 @@ class Failure:
     code : str
         A stable short name, such as ``"E_TIMEOUT"``.
     traceback : str
-        The stack of the exception, if there was one.
+        The stack of the exception, if there was one, and the last lines that the trial has printed.
     """
 
     kind: FailureKind
@@ -69,12 +69,28 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a configuration came from: which optimizer, what it had seen, and why."""
+    """Where a configuration came from: which optimizer, what it had seen, and why.
+
+    Attributes
+    ----------
+    optimizer : str
+        Its name.
+    version : str
+        Of Modelwright and of the libraries that its numbers depend on, such as ``"1.0 numpy 2.3.1"``.
+    reason : str
+        Why this configuration, for people.
+    revision : int
+        The ledger's revision that it had seen.
+    turn : int
+        How many proposals for this trial others had been quicker with. Kept in the event, so 0 in a trial
+        that is read.
+    """
 
     optimizer: str = ""
     version: str = ""
     reason: str = ""
     revision: int = 0
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,8 @@ class Outcome:
         Of the trial's process, where it had one; negative for a signal.
     log_location : str
         Folder of the attempt's standard output and error.
+    cost : float, optional
+        What the attempt counts for in a budget of costs; `duration_s` by default.
     """
 
     state: TrialState
@@ -116,6 +134,7 @@ class Outcome:
     peak_memory_mb: float | None = None
     exit_code: int | None = None
     log_location: str = ""
+    cost: float | None = None
 
     def __post_init__(self) -> None:
         if not self.state.finished:

@@ -10,7 +10,6 @@ a value owns what rounds to it, so the first and the last get their fair share.
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,8 @@ def steps_between(low: float, high: float, step: float) -> int:
     >>> steps_between(0.01, 0.03, 0.02)
     1
     """
+    from decimal import Decimal  # few spaces have steps
+
     exact_low, exact_high, exact_step = (Decimal(repr(number)) for number in (low, high, step))
     return int((exact_high - exact_low) / exact_step + Decimal("1e-9"))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, ClassVar
 
 import numpy as np
@@ -234,6 +233,8 @@ def _whole(value: Any, name: str) -> int:
 
 def _decimal_grid(low: float, high: float, step: float) -> dict[str, Any]:
     """Return size, first, stride and scale of the grid, in units of its last decimal if exact."""
+    from decimal import Decimal  # few spaces have steps
+
     exact_low, exact_step = Decimal(repr(low)), Decimal(repr(step))
     size = steps_between(low, high, step) + 1
     if size > _MOST_VALUES:
