@@ -17,7 +17,7 @@ class TestMemoryStorage(StorageContract):
 
     @pytest.fixture
     def storage(self, clock: ManualClock) -> Storage:
-        return MemoryStorage(clock=clock.seconds)
+        return MemoryStorage(clock=clock.seconds, now_us=lambda: clock.us)
 
 
 def test_a_space_with_a_callable_constraint_stays_in_memory() -> None:

@@ -12,12 +12,9 @@ from modelwright.storage.base import (
     Changes,
     Claim,
     Controls,
-    Dataset,
-    EnsembleRecord,
     Event,
     Finish,
     NoClaim,
-    Partition,
     Storage,
     StudyRecord,
     WorkerInfo,
@@ -26,6 +23,7 @@ from modelwright.storage.memory import MemoryStorage
 from modelwright.storage.url import open_existing, open_storage
 
 if TYPE_CHECKING:
+    from modelwright.storage.entries import Dataset, EnsembleRecord, Partition
     from modelwright.storage.sql import SQLStorage
 
 __all__ = [
@@ -47,5 +45,7 @@ __all__ = [
     "open_storage",
 ]
 
-# It loads SQLAlchemy, which studies in memory do without.
-__getattr__ = lazy_names(__name__, {"SQLStorage": "sql"})
+# Studies in memory do without these, and the last one loads SQLAlchemy.
+__getattr__ = lazy_names(
+    __name__, {"Dataset": "entries", "EnsembleRecord": "entries", "Partition": "entries", "SQLStorage": "sql"}
+)

@@ -8,6 +8,7 @@ A trial's life::
 
     create_study ──> claim ──> propose ──> report* ──> finish          the usual way
                        │          │                      │
+                       │          │                      └── failed, to be retried ──> waiting, attempt spent
                        └──────────┴── release ──> waiting (the number is used again, no attempt spent)
                                   └── lease runs out ──> waiting, attempt spent; next claim: fence + 1
                                                          └── after max_attempts: failed, kind lost
@@ -16,7 +17,11 @@ A trial's life::
 the fence of their claim; if a newer claim exists they are refused. The fence decides, not the clock: a late
 result of a worker that nobody has replaced is welcome.
 
-*Budget.* A trial number is issued once, within ``budget``; attempts reuse it. So a budget of 100 means 100.
+*Budget.* A trial number is issued once, within the budget; attempts reuse it. So a budget of 100 means 100.
+Time and cost are compared in the same transaction, on the storage's own clock.
+
+*Control.* Each verb that a person may use takes `who`, kept in its event; it may be repeated, and answers
+with the state that results.
 
 *Revisions.* Each write raises the study's revision by one and leaves one event with that revision, in the
 same transaction. `changes(study, since)` costs what changed, not what exists.
@@ -27,10 +32,9 @@ same transaction. `changes(study, since)` costs what changed, not what exists.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from modelwright._base.lazy import lazy_names
 from modelwright.records import (
     Artifact,
     Outcome,
@@ -42,8 +46,26 @@ from modelwright.records import (
     Trial,
     TrialState,
 )
+from modelwright.storage.answers import (
+    KEEP,
+    Changes,
+    Claim,
+    Controls,
+    Event,
+    Finish,
+    Keep,
+    NoClaim,
+    StudyRecord,
+    WorkerInfo,
+)
+
+if TYPE_CHECKING:
+    from modelwright.storage.entries import AdoptedTrial, Attempt, Dataset, EnsembleRecord, Partition
 
 __all__ = [
+    "KEEP",
+    "AdoptedTrial",
+    "Attempt",
     "Changes",
     "Claim",
     "Controls",
@@ -51,6 +73,7 @@ __all__ = [
     "EnsembleRecord",
     "Event",
     "Finish",
+    "Keep",
     "NoClaim",
     "Partition",
     "Storage",
@@ -58,193 +81,11 @@ __all__ = [
     "WorkerInfo",
 ]
 
-
-@dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """A study as the ledger shows it.
-
-    Attributes
-    ----------
-    id : int
-        Key in this storage.
-    spec : StudySpec
-        What was fixed at creation.
-    state : StudyState
-        Where it stands.
-    revision : int
-        Of the last write.
-    budget_trials : int, optional
-        How many trial numbers may be issued; None is no limit.
-    issued : int
-        How many have been.
-    window : int, optional
-        W of lock-step mode; set once, by the first run.
-    space_version : int
-        Version of the newest space.
-    space : Mapping
-        JSON form of the newest space.
-    closed : str
-        Why no further trial will be issued, such as ``"all 96 tried"``; empty while open.
-    """
-
-    id: int
-    spec: StudySpec
-    state: StudyState
-    revision: int
-    budget_trials: int | None
-    issued: int
-    window: int | None
-    space_version: int
-    space: Mapping[str, Any]
-    closed: str = ""
-    user_attrs: Mapping[str, Any] = field(default_factory=dict)
-    created_us: int = 0
-    started_us: int | None = None
-    ended_us: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to work on a trial until the lease runs out or a newer claim exists.
-
-    `params` is set when the trial has a configuration already (enqueued, or from an earlier attempt): it is
-    then run as it stands and `propose` is not called.
-    """
-
-    study_id: int
-    number: int
-    fence: int
-    claim_id: str
-    attempts: int
-    params: Mapping[str, Any] | None = None
-    space_version: int = 0
-    fidelity: float | None = None
-    parent: int | None = None
-    partition: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NoClaim:
-    """Why there was nothing to claim.
-
-    ``spent``: budget used up and nothing runs: the study is over. ``busy``: used up, but others' trials still
-    run and may come back. ``closed``: the space is exhausted, and nothing runs. ``paused``, ``complete``: the
-    study's state says so.
-    """
-
-    reason: Literal["spent", "busy", "closed", "paused", "complete"]
-
-
-class Finish(StrEnum):
-    """How the ledger answered a result."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    STALE = "stale"
-
-
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """The answer to `renew`.
-
-    Attributes
-    ----------
-    lost : frozenset of int
-        Trial numbers whose claim is no longer the newest.
-    stop : frozenset of int
-        Trial numbers that somebody asked to kill.
-    state : Mapping of int to StudyState
-        The present state by study id.
-    """
-
-    lost: frozenset[int]
-    stop: frozenset[int]
-    state: Mapping[int, StudyState]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What moved in a study since a revision.
-
-    `trials` holds each trial that changed, once, as it is now, in order of its revision; `reports` each
-    report written since, in order. Deleted studies raise.
-    """
-
-    revision: int
-    trials: Sequence[Trial]
-    reports: Sequence[tuple[int, Report]]
-    study: StudyRecord
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
-    """A process that runs trials; `boot_id` and `process_started` tell a reused pid from the same process."""
-
-    id: str
-    host: str
-    pid: int
-    boot_id: str
-    process_started: float
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A table that studies search models for, with the fields of ATM's ``datasets``."""
-
-    name: str
-    train_path: str
-    class_column: str
-    n_examples: int
-    k_classes: int
-    d_features: int
-    majority: float
-    size_kb: int
-    description: str = ""
-    test_path: str | None = None
-    fingerprint: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """A method with its categorical choices fixed (ATM: hyperpartition).
-
-    `index` counts from 0 within the study and is what `Proposal.partition` names. `status` is
-    ``incomplete``, ``gridding_done`` or ``errored``.
-    """
-
-    index: int
-    method: str
-    categoricals: Mapping[str, Any]
-    tunables: Sequence[Any]
-    constants: Mapping[str, Any]
-    status: Literal["incomplete", "gridding_done", "errored"] = "incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class EnsembleRecord:
-    """An ensemble that was built: its members with weights, and its score."""
-
-    iteration: int
-    members: Sequence[tuple[int, float]]
-    score: float
-    location: str = ""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    created_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One transition, in the order of revisions."""
-
-    revision: int
-    kind: str
-    number: int | None
-    fence: int | None
-    payload: Mapping[str, Any]
-    at_us: int
+# To make a data class takes Python 3.11 half a millisecond, and a first proposal needs none of these.
+__getattr__ = lazy_names(
+    "modelwright.storage",
+    dict.fromkeys(("AdoptedTrial", "Attempt", "Dataset", "EnsembleRecord", "Partition"), "entries"),
+)
 
 
 class Storage(Protocol):
@@ -269,46 +110,103 @@ class Storage(Protocol):
     def studies(self) -> list[StudyRecord]:
         """Return all studies by id."""
 
-    def delete_study(self, name: str) -> None:
-        """Delete a study with all that belongs to it."""
+    def delete_study(self, name: str, *, force: bool = False) -> None:
+        """Delete a study with all that belongs to it.
 
-    def set_state(self, study_id: int, state: StudyState) -> StudyRecord:
-        """Move the study to `state`; RUNNING sets `started_us` once, COMPLETE and FAILED set `ended_us`."""
+        Raises
+        ------
+        StudyStateError
+            Trials of it run under a lease, and `force` is not set. With `force` their workers learn by their
+            next call that it is gone.
+        """
 
-    def set_budget(self, study_id: int, trials: int | None) -> StudyRecord:
-        """Set how many trials may be issued in all; a COMPLETE study whose budget grows is PENDING again."""
+    def rename_study(self, study_id: int, name: str, *, who: str = "") -> StudyRecord:
+        """Give the study another name; a taken one raises `StudyExistsError`."""
+
+    def set_priority(self, study_id: int, priority: int, *, who: str = "") -> StudyRecord:
+        """Set how urgent the study is; the record's spec shows the new priority from then on."""
+
+    def set_state(
+        self,
+        study_id: int,
+        state: StudyState,
+        *,
+        expected: StudyState | None = None,
+        abort: bool = False,
+        who: str = "",
+    ) -> StudyRecord:
+        """Move the study to `state`, and return how it stands then.
+
+        RUNNING is entered from PENDING only and sets `started_us` once; COMPLETE and FAILED set `ended_us`.
+        A move that is not allowed, or a present state other than `expected`, changes nothing. With `abort`
+        running trials are to be broken off and given back; PENDING and RUNNING clear that wish. COMPLETE
+        takes back the trials whose leases have run out, so that what is shown as running is run by somebody:
+        their attempts are lost and charged, as in `claim`, and they wait, or fail where none is left. A late
+        result of theirs is stale from then on.
+        """
+
+    def set_budget(
+        self,
+        study_id: int,
+        trials: int | Keep | None = KEEP,
+        *,
+        time_s: float | Keep | None = KEEP,
+        deadline_us: int | Keep | None = KEEP,
+        cost: float | Keep | None = KEEP,
+        parallel: int | Keep | None = KEEP,
+        who: str = "",
+    ) -> StudyRecord:
+        """Change the named parts of the budget; a COMPLETE study whose budget grows is PENDING again.
+
+        What has been spent stays spent: a budget below that only keeps more from starting.
+        """
 
     def set_window(self, study_id: int, window: int) -> StudyRecord:
         """Set W of lock-step mode unless it is set; return the study with the W that holds."""
 
+    def set_started(self, study_id: int, started_us: int) -> StudyRecord:
+        """Set when the study first ran, as it was elsewhere, unless it has run here: its time counts on."""
+
     def set_user_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> StudyRecord:
-        """Merge `attrs` (JSON) into the study's.
+        """Merge `attrs` (JSON) into the study's."""
 
-        Databases keep ``budget_s`` and ``deadline_us`` in columns too: the budget and the deadline of a
-        datarun with a walltime budget.
-        """
-
-    def add_space(self, study_id: int, space: Mapping[str, Any], based_on: int) -> StudyRecord:
+    def add_space(
+        self, study_id: int, space: Mapping[str, Any], based_on: int, *, who: str = ""
+    ) -> StudyRecord:
         """Add a new version of the space if `based_on` is the newest; otherwise change nothing.
 
         A space that was closed as exhausted is open again.
         """
 
+    def spaces(self, study_id: int) -> list[Mapping[str, Any]]:
+        """Return the JSON form of each version of the space, version 0 first."""
+
     # trials ------------------------------------------------------------------------------------------
 
-    def enqueue(self, study_id: int, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
+    def enqueue(
+        self,
+        study_id: int,
+        params: Mapping[str, Any],
+        user_attrs: Mapping[str, Any],
+        *,
+        request_id: str = "",
+        who: str = "",
+    ) -> int:
         """Add a WAITING trial with a configuration given by the user, and return its number.
 
         It takes the next number; beyond the budget it raises the budget by one. A COMPLETE study is PENDING
-        again.
+        again. A `request_id` that the study knows adds nothing: the number that it got is returned.
         """
 
     def claim(self, study_id: int, worker_id: str, claim_id: str, lease_s: float) -> Claim | NoClaim:
         """Give out the next trial, in one transaction.
 
         In order: the trial this `claim_id` got before (its answer was lost); the WAITING trial, or the one
-        whose lease has run out, with the lowest number and attempts left; a new number within the budget. A
-        trial whose lease has run out without attempts left becomes FAILED with the kind ``lost``.
+        whose lease has run out, with the lowest number and attempts left, passing over what other claims hold
+        at this moment; a new number within the budget. Nothing is given out beyond the budget's time, cost
+        and number of running trials. A trial whose lease has run out without attempts left becomes FAILED
+        with the kind ``lost``, or ``killed`` if somebody asked for it. Its attempt is charged from its start
+        to the end of its lease; what attempts cost whose lease has run out counts before anybody takes over.
         """
 
     def release(self, claim: Claim, why: str, *, close: bool = False) -> bool:
@@ -316,13 +214,25 @@ class Storage(Protocol):
 
         A trial that was never proposed and carries the highest number gives its number back too. With
         `close` no further number is issued (the space is exhausted); `why` is kept as the study's `closed`.
+        The time is charged to the study. One that somebody asked to kill becomes FAILED instead.
         """
 
     def renew(self, claims: Sequence[Claim], lease_s: float) -> Controls:
         """Prolong the leases, and say what was asked of these trials meanwhile."""
 
-    def propose(self, claim: Claim, proposal: Proposal, provenance: Provenance, space_version: int) -> None:
-        """Write a trial's configuration (JSON form) once.
+    def propose(
+        self,
+        claim: Claim,
+        proposal: Proposal,
+        provenance: Provenance,
+        space_version: int,
+        *,
+        unique: bool = False,
+    ) -> int | None:
+        """Write a trial's configuration (JSON form) once; return None when it stands.
+
+        With `unique` a configuration that another trial of the study has, at the same fidelity, is not
+        written: that trial's number is returned. Trials that were lost or killed do not count as having it.
 
         Raises
         ------
@@ -339,13 +249,28 @@ class Storage(Protocol):
     def finish(self, claim: Claim, outcome: Outcome, result_id: str) -> Finish:
         """Write how the attempt ended.
 
-        ACCEPTED once; DUPLICATE when this `result_id` was accepted before; STALE, with an event and without
-        a change to the trial, when a newer claim exists or another result was accepted. When the budget is
-        used up and the last trial finishes, the study stays RUNNING: who runs it decides.
+        ACCEPTED once; RETRY when it failed in a way that the study's `retry` gives another attempt for, or
+        was lost with the place that ran it while attempts are left; DUPLICATE when this `result_id` was
+        accepted before; STALE, without a change to the trial and with the whole result in an event, when a
+        newer claim exists or another result was accepted. When the budget is used up and the last trial
+        finishes, the study stays RUNNING: who runs it decides.
         """
 
-    def request_stop(self, study_id: int, number: int) -> bool:
-        """Ask whoever runs the trial to kill it; False if it does not run."""
+    def kill(self, study_id: int, number: int, *, who: str = "") -> Trial:
+        """End a trial with the kind ``killed``, and return it as it is now.
+
+        Who runs it is asked to kill it, and learns it from `renew`; unless a result comes first, the trial
+        ends so however its attempt ends. A trial that waits, or whose lease has run out, fails at once; one
+        that is finished stays as it is. An unknown number raises ``KeyError``.
+        """
+
+    def adopt(self, study_id: int, trials: Sequence[AdoptedTrial], *, who: str = "") -> list[int]:
+        """Take in trials from elsewhere, and return their numbers.
+
+        They finish in the given order, one revision each. One that is not finished becomes WAITING. The
+        budget is raised to hold them. A number that is taken raises `StudyStateError`, and nothing is taken
+        in.
+        """
 
     def trial(self, study_id: int, number: int) -> Trial:
         """Return one trial; `KeyError` if there is none of that number."""
@@ -355,6 +280,12 @@ class Storage(Protocol):
 
     def reports(self, study_id: int, number: int) -> list[Report]:
         """Return a trial's reports by step and fold: of several for the same, the one of the newest fence."""
+
+    def attempts(self, study_id: int, number: int | None = None) -> list[Attempt]:
+        """Return the attempts by number and fence, of one trial or of all."""
+
+    def counts(self, study_id: int) -> Mapping[TrialState, int]:
+        """Return how many trials are in each state; states without any may be absent."""
 
     def changes(self, study_id: int, since: int) -> Changes:
         """Return what moved after revision `since`."""
@@ -368,13 +299,25 @@ class Storage(Protocol):
     def artifacts(self, study_id: int, number: int | None = None) -> list[tuple[int, Artifact]]:
         """Return the artifacts of accepted results, with their trial numbers."""
 
+    def trim(self, study_id: int, numbers: Sequence[int], *, who: str = "") -> None:
+        """Forget the reports and artifacts of finished trials; their results stay."""
+
     # workers -----------------------------------------------------------------------------------------
 
-    def register_worker(self, info: WorkerInfo) -> None:
-        """Record a worker, or that it is alive."""
+    def register_worker(self, info: WorkerInfo) -> WorkerInfo:
+        """Record a worker, or that it is alive, and return its row; what was asked of it stays."""
 
     def workers(self, study_id: int | None = None) -> list[WorkerInfo]:
         """Return the workers that hold a claim in the study, or all that are known."""
+
+    def ask_worker(self, worker_id: str, wish: Literal["", "drain", "now"], *, who: str = "") -> WorkerInfo:
+        """Leave a wish for a worker, which reads it when it registers again; `KeyError` if it is unknown.
+
+        The studies in which it holds a trial get an event.
+        """
+
+    def retire_worker(self, worker_id: str) -> None:
+        """Record that a worker left; its row stays, since trials name it."""
 
     def forfeit(self, worker_id: str, why: str) -> list[int]:
         """Treat the leases of a worker that is known to be dead as run out; return the trial numbers."""

@@ -2,20 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.records import Failure, FailureKind, Provenance, Report, Trial, TrialState
-from modelwright.storage.base import EnsembleRecord, Partition
 from modelwright.storage.plain import clean_text, plain
 
-__all__ = ["TrialRow", "clean_failure", "copy_ensemble", "copy_partition", "copy_report", "lost_failure"]
+if TYPE_CHECKING:
+    from modelwright.storage.entries import AdoptedTrial, Attempt, EnsembleRecord, Partition
+
+__all__ = [
+    "AttemptRow",
+    "TrialRow",
+    "above",
+    "clean_failure",
+    "copy_ensemble",
+    "copy_partition",
+    "copy_report",
+    "killed_failure",
+    "lost_failure",
+    "silent_form",
+]
 
 
 def lost_failure(attempts: int) -> Failure:
-    """Return the failure of a trial whose workers fell silent `attempts` times."""
-    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    return Failure(FailureKind.LOST, f"lost: its worker fell silent in each of {tries}", "E_LOST")
+    """Return the failure of a trial whose worker fell silent in the last of `attempts` attempts."""
+    last = "its only attempt" if attempts == 1 else f"attempt {attempts}, the last"
+    return Failure(FailureKind.LOST, f"lost: its worker fell silent in {last}", "E_LOST")
+
+
+def killed_failure() -> Failure:
+    """Return the failure of a trial that somebody killed while nobody ran it."""
+    return Failure(FailureKind.KILLED, "killed: somebody asked for it while nobody ran it", "E_KILLED")
+
+
+def silent_form(silent: Iterable[Any], max_attempts: int) -> dict[str, Any]:
+    """Return what becomes of trials whose leases have run out when their study ends, by number.
+
+    Of each, ``number``, ``stop`` and ``attempts`` are read: somebody asked to kill it, or it has no attempts
+    left, or it waits. This is also what an event's payload says of them.
+    """
+    form: dict[str, Any] = {}
+    for row in silent:
+        fate = "killed" if row.stop else "lost" if row.attempts >= max_attempts else "waiting"
+        form.setdefault(fate, []).append(row.number)
+    return form
+
+
+def above(item: AdoptedTrial, fence: int) -> AdoptedTrial:
+    """Return a trial from elsewhere whose attempts follow `fence`, the last that its number had before."""
+    if not fence:
+        return item
+    attempts = [replace(attempt, fence=attempt.fence + fence) for attempt in item.attempts]
+    trial = replace(item.trial, fence=item.trial.fence + fence) if item.trial.fence else item.trial
+    return replace(item, trial=trial, attempts=attempts)
+
+
+@dataclass(slots=True)
+class AttemptRow:
+    """All that is known of an attempt; `began` is on the clock of the leases, in microseconds."""
+
+    number: int
+    fence: int
+    worker: str
+    started_us: int
+    began: int = 0
+    outcome: str = "running"
+    ended_us: int | None = None
+    cost: float | None = None
+    duration_s: float | None = None
+    peak_memory_mb: float | None = None
+    exit_code: int | None = None
+    log_location: str = ""
+    result_id: str | None = None
+
+    def attempt(self) -> Attempt:
+        """Return the attempt as the contract shows it."""
+        from modelwright.storage.entries import Attempt
+
+        return Attempt(
+            self.number,
+            self.fence,
+            self.worker,
+            self.outcome,
+            self.started_us,
+            self.ended_us,
+            self.cost,
+            self.duration_s,
+            self.peak_memory_mb,
+            self.exit_code,
+            self.log_location,
+        )
 
 
 @dataclass(slots=True)
@@ -45,7 +123,7 @@ class TrialRow:
     started_us: int | None = None
     ended_us: int | None = None
     claim_id: str = ""
-    lease_until: float = 0.0
+    lease_until: int = 0
     stop: bool = False
     result_id: str | None = None
 
@@ -79,13 +157,11 @@ class TrialRow:
 
 def copy_partition(item: Partition) -> Partition:
     """Return a copy whose mappings belong to nobody else."""
-    return Partition(
-        item.index,
-        item.method,
-        plain(item.categoricals, "categoricals"),
-        plain(item.tunables, "tunables"),
-        plain(item.constants, "constants"),
-        item.status,
+    return replace(
+        item,
+        categoricals=plain(item.categoricals, "categoricals"),
+        tunables=plain(item.tunables, "tunables"),
+        constants=plain(item.constants, "constants"),
     )
 
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from modelwright.errors import InputError
-from modelwright.records import Report
+from modelwright.records import Failure, Outcome, Report, TrialState
 
-__all__ = ["PARTITION_STATES", "clean_text", "merged", "plain", "plain_reports"]
+__all__ = [
+    "PARTITION_STATES",
+    "clean_text",
+    "config_form",
+    "config_key",
+    "end_form",
+    "failure_form",
+    "merged",
+    "plain",
+    "plain_reports",
+    "result_form",
+]
 
 PARTITION_STATES = ("incomplete", "gridding_done", "errored")
 
@@ -83,3 +97,79 @@ def plain_reports(reports: Sequence[Report]) -> list[Report]:
             raise InputError(f"expected the step of a report to be a finite number, got {report.step!r}.")
         copies.append(Report(step, plain(report.values, "the reported values"), report.fold))
     return copies
+
+
+def config_key(params: Mapping[str, Any], fidelity: float | None) -> str:
+    """Return a short name of a configuration at a fidelity: equal ones, and no others, have the same.
+
+    The order of names does not count, nor whether a number is written as ``1`` or ``1.0``, because both are
+    the same point to an objective. ``True`` differs from 1.
+
+    Examples
+    --------
+    >>> config_key({"x": 1, "k": "a"}, None) == config_key({"k": "a", "x": 1.0}, None)
+    True
+    >>> config_key({"x": 1}, 3.0) == config_key({"x": 1}, 9.0)
+    False
+    """
+    form = [_canonical(plain(params, "params")), None if fidelity is None else float(fidelity)]
+    text = json.dumps(form, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """Return a plain value with each whole float as an int, so that equal numbers are written alike."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def config_form(key: str, turn: int = 0) -> dict[str, Any]:
+    """Return what an event says of a configuration, so that a change of its row can be told later.
+
+    Parameters
+    ----------
+    key : str
+        Of `config_key`; the beginning of it is kept.
+    turn : int, default=0
+        Of its provenance.
+    """
+    return {"key": key[:16], "turn": turn} if turn else {"key": key[:16]}
+
+
+def end_form(state: TrialState, values: Sequence[float], failure: Failure | None) -> dict[str, Any]:
+    """Return what an event says of how a trial ended, so that a change of its row can be told later."""
+    form = {"state": state.value, "values": [float(value) for value in values]}
+    return form if failure is None else {**form, "failure": failure.kind.value}
+
+
+def failure_form(failure: Failure) -> dict[str, str]:
+    """Return a failure as JSON, for an event."""
+    return {
+        "kind": failure.kind.value,
+        "message": clean_text(failure.message),
+        "code": clean_text(failure.code),
+        "traceback": clean_text(failure.traceback),
+    }
+
+
+def result_form(outcome: Outcome, result_id: str) -> dict[str, Any]:
+    """Return a whole result as JSON: what the event about a refused one keeps."""
+    return {
+        "result_id": result_id,
+        "state": outcome.state.value,
+        "values": [float(value) for value in outcome.values],
+        "failure": None if outcome.failure is None else failure_form(outcome.failure),
+        "user_attrs": plain(outcome.user_attrs, "user_attrs"),
+        "metrics": plain(outcome.metrics, "metrics"),
+        "artifacts": [asdict(artifact) for artifact in outcome.artifacts],
+        "duration_s": outcome.duration_s,
+        "peak_memory_mb": outcome.peak_memory_mb,
+        "exit_code": outcome.exit_code,
+        "log_location": clean_text(outcome.log_location),
+        "cost": outcome.cost,
+    }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.storage.sql.encoding import decode, encode, finite, whole
+from modelwright.storage.sql.encoding import decode, encode, finite
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -49,8 +49,3 @@ def test_values_that_look_like_marks_come_back(value: Any) -> None:
 )
 def test_columns_of_numbers_hold_finite_numbers(value: Any, number: float | None) -> None:
     assert finite(value) == number
-
-
-@pytest.mark.parametrize(("value", "number"), [(7, 7), (True, None), (7.0, None), (2**63, None)])
-def test_columns_of_integers_hold_integers(value: Any, number: int | None) -> None:
-    assert whole(value) == number

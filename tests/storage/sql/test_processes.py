@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from modelwright.records import Proposal, Provenance, TrialState
-from modelwright.storage import Claim, SQLStorage, open_existing
+from modelwright.storage import Claim, Event, SQLStorage, open_existing
 from modelwright.testing.storage import complete, make_spec
 
 _WORKER = """
-import sys
+import random, sys, time
 from modelwright.errors import StudyExistsError
 from modelwright.records import Outcome, Proposal, Provenance, StudySpec, TrialState
 from modelwright.space import Float, Space
@@ -31,15 +31,21 @@ try:
     storage.create_study(StudySpec("study", Space(x=Float(0, 1))))
 except StudyExistsError:
     pass
-study = storage.set_budget(storage.study("study").id, budget)
+study = storage.set_budget(storage.study("study").id, budget, parallel=5)
+rng = random.Random(name)
 count = 0
 while True:
     claim = storage.claim(study.id, name, f"{name}-{count}", 600)
     count += 1
+    if isinstance(claim, NoClaim) and claim.reason == "busy":
+        time.sleep(0.002)
+        continue
     if isinstance(claim, NoClaim):
         break
-    if claim.params is None:
-        storage.propose(claim, Proposal({"x": 0.5}), Provenance(), 0)
+    while claim.params is None:
+        proposal = Proposal({"x": float(rng.randrange(budget + 10))})  # others draw from the same few
+        if storage.propose(claim, proposal, Provenance(), 0, unique=True) is None:
+            break
     answer = storage.finish(claim, Outcome(TrialState.COMPLETE, (0.5,)), claim.claim_id)
     print(claim.number, answer, flush=True)
 print("done", claim.reason, flush=True)
@@ -112,7 +118,18 @@ def test_processes_create_one_ledger_and_share_its_budget(tmp_path: Path) -> Non
     assert [(trial.number, trial.state, trial.fence) for trial in trials] == [
         (i, TrialState.COMPLETE, 1) for i in range(120)
     ]
+    assert len({trial.params["x"] for trial in trials if trial.params}) == 120
+    assert 2 <= _most_at_a_time(storage.events(study.id, limit=10_000)) <= 5
     storage.close()
+
+
+def _most_at_a_time(events: list[Event]) -> int:
+    """Return how many trials ran at the same time, at most."""
+    running = most = 0
+    for event in events:
+        running += {"claim": 1, "finish": -1}.get(event.kind, 0)
+        most = max(most, running)
+    return most
 
 
 def test_killed_workers_lose_no_trial_and_count_none_twice(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from modelwright.errors import InputError, SchemaError, StorageError, StorageUnavailableError
 from modelwright.records import Proposal, Provenance
 from modelwright.storage import Claim, SQLStorage, open_existing
 from modelwright.storage.sql import SQLiteDatabase
+from modelwright.storage.url import upgrade
 from modelwright.testing.storage import complete, make_spec
 
 
@@ -155,7 +157,7 @@ def test_a_write_that_is_refused(storage: SQLStorage) -> None:
         storage.set_budget(study.id, 3)
     assert caught.value.code == "E_DB_READONLY"
     raw(storage).execute("PRAGMA query_only=OFF")
-    assert storage.set_budget(study.id, 3).budget_trials == 3
+    assert storage.set_budget(study.id, 3).budget.trials == 3
 
 
 def test_a_full_disk_loses_nothing(storage: SQLStorage) -> None:
@@ -208,9 +210,9 @@ def test_a_lock_of_another_program_is_waited_for(storage: SQLStorage, path: Path
     tried = threading.Event()
     begin = storage._db._begin
 
-    def noticed(*args: Any, **options: Any) -> None:
+    def noticed(*args: Any, **options: Any) -> int:
         try:
-            begin(*args, **options)
+            return begin(*args, **options)
         finally:
             tried.set()
 
@@ -221,7 +223,7 @@ def test_a_lock_of_another_program_is_waited_for(storage: SQLStorage, path: Path
     other.execute("ROLLBACK")
     other.close()
     writer.join(30)
-    assert storage.study("study").budget_trials == 2
+    assert storage.study("study").budget.trials == 2
 
 
 @pytest.mark.parametrize(
@@ -260,6 +262,60 @@ def test_a_closed_storage_says_so(storage: SQLStorage) -> None:
         storage.studies()
 
 
+def old_ledger(path: Path) -> None:
+    dump = Path(__file__).parents[2] / "assets" / "ledger-0001.sql"
+    connection = sqlite3.connect(path)
+    connection.executescript(dump.read_text(encoding="utf-8"))
+    connection.close()
+
+
+def test_f38_an_older_ledger_is_upgraded_only_where_that_is_wanted(path: Path) -> None:
+    old_ledger(path)
+    before = path.read_bytes()
+    with pytest.raises(SchemaError, match="modelwright studies upgrade") as caught:
+        open_existing(path, upgrade=False)
+    assert caught.value.code == "E_SCHEMA_OLDER"
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_copy_is_made_before_an_upgrade(path: Path) -> None:
+    old_ledger(path)
+    upgrade(path).close()
+    open_existing(path, upgrade=False).close()
+    copy = path.with_name("ledger.db.backup-0001")
+    assert [item.name for item in path.parent.iterdir() if "backup" in item.name] == [copy.name]
+    connection = sqlite3.connect(copy)
+    assert connection.execute("SELECT version_num FROM modelwright_version").fetchall() == [("0001",)]
+    assert connection.execute("SELECT COUNT(*) FROM trials").fetchone() == (4,)
+    connection.close()
+
+
+def test_a_copy_that_fails_leaves_the_ledger_as_it_was(path: Path) -> None:
+    old_ledger(path)
+    before = path.read_bytes()
+    path.with_name(f"ledger.db.backup-0001.{os.getpid()}").mkdir()  # where the copy would be written
+    with pytest.raises(OSError, match="backup"):
+        open_existing(path)
+    assert path.read_bytes() == before
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(storage: SQLStorage) -> None:
+    study = storage.create_study(make_spec())
+    failing = True
+
+    def fail(_: Any) -> None:
+        if failing:
+            raise KeyboardInterrupt
+
+    event.listen(storage._db._engine, "commit", fail)  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        storage.set_budget(study.id, 3)
+    failing = False
+    assert storage.study("study").budget.trials is None
+    assert storage.set_budget(study.id, 4).budget.trials == 4
+
+
 def test_options_are_checked(path: Path) -> None:
     with pytest.raises(InputError, match="durability"):
         SQLiteDatabase(path, durability="hope")  # type: ignore[arg-type]
@@ -268,7 +324,7 @@ def test_options_are_checked(path: Path) -> None:
 
 def test_text_that_is_no_unicode_is_refused(storage: SQLStorage) -> None:
     with pytest.raises(InputError, match="Unicode"):
-        storage.create_study(make_spec("half \ud800"))
+        storage.study("half \ud800")
     assert storage.studies() == []
 
 

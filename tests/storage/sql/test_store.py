@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import IntegrityError
 
-from modelwright.errors import SchemaError
+from modelwright.errors import SchemaError, StorageError, StudyStateError
 from modelwright.records import (
     Failure,
     FailureKind,
@@ -24,7 +28,16 @@ from modelwright.records import (
     TrialState,
 )
 from modelwright.storage import Claim, Dataset, Partition, SQLStorage, WorkerInfo
-from modelwright.storage.sql import attempts, leases, reading
+from modelwright.storage.sql import (
+    attempts,
+    candidates,
+    claims,
+    leases,
+    reading,
+    store,
+    trials,
+    verbs,
+)
 from modelwright.testing.storage import ManualClock, StorageContract, complete, make_spec
 
 
@@ -82,7 +95,7 @@ def test_the_views_show_every_field_of_the_modelhub(storage: SQLStorage, path: P
     study = storage.create_study(
         make_spec("run", dataset_id=dataset_id, description="first", priority=2, search=search)
     )
-    storage.set_user_attrs(study.id, {"budget_s": 60.0, "deadline_us": 1_700_000_060_000_000})
+    storage.set_budget(study.id, time_s=60.0, deadline_us=4_000_000_000_000_000)
     storage.set_state(study.id, StudyState.RUNNING)
     storage.register_worker(WorkerInfo("w1", "host-7", 1, "boot", 1.0))
     storage.add_partitions(study.id, [Partition(0, "knn", {"p": 1}, [["k", 1, 9]], {"jobs": 1})])
@@ -127,7 +140,7 @@ def test_the_views_show_every_field_of_the_modelhub(storage: SQLStorage, path: P
         "priority": 2,
         "budget_type": "walltime",
         "budget": 60.0,
-        "deadline": "2023-11-14 22:14:20.000",
+        "deadline": "2096-10-02 07:06:40.000",
         "metric": "f1",
         "score_target": "cv",
         "status": "complete",
@@ -161,16 +174,17 @@ def test_the_views_show_every_field_of_the_modelhub(storage: SQLStorage, path: P
 
 
 def test_the_views_use_the_old_words_for_states(storage: SQLStorage, path: Path) -> None:
-    study = storage.create_study(make_spec())
+    study = storage.create_study(make_spec(max_attempts=1))
     for state, word in (
         ("pending", "pending"),
         ("running", "running"),
         ("paused", "running"),
         ("failed", "complete"),
     ):
+        storage.set_state(study.id, StudyState.PENDING)
         storage.set_state(study.id, StudyState(state))
         assert rows_of(path, "SELECT status, budget FROM dataruns") == [{"status": word, "budget": None}]
-    storage.set_state(study.id, StudyState.RUNNING)
+    storage.set_state(study.id, StudyState.PENDING)
     error = Failure(FailureKind.ERROR, "division by zero", traceback="Traceback: ...")
     lost = Failure(FailureKind.LOST, "silent")
     outcomes = [
@@ -190,6 +204,15 @@ def test_the_views_use_the_old_words_for_states(storage: SQLStorage, path: Path)
         ("complete", None, None),  # infinity is in `values_json`
         ("running", None, None),
     ]
+
+
+def test_a_budget_of_time_ends_at_a_moment_of_the_view(storage: SQLStorage, path: Path) -> None:
+    study = storage.create_study(make_spec())
+    storage.set_budget(study.id, time_s=90.5)
+    assert rows_of(path, "SELECT deadline FROM dataruns") == [{"deadline": None}]
+    storage.set_state(study.id, StudyState.RUNNING)
+    edit(path, "UPDATE studies SET started_us = 1700000000000000")
+    assert rows_of(path, "SELECT deadline FROM dataruns") == [{"deadline": "2023-11-14 22:14:50.500"}]
 
 
 def test_attempts_keep_what_each_cost(storage: SQLStorage, path: Path) -> None:
@@ -264,9 +287,19 @@ def test_objectives_keep_their_order(storage: SQLStorage) -> None:
     "statement",
     [
         attempts._ROW,
-        leases._CANDIDATES,
-        leases._ANY_RUNNING,
+        attempts._ACCEPTED,
+        attempts._TRIED,
+        candidates._LOOK,
+        candidates._CLAIMED,
+        candidates._LOCK,
+        claims._ANY_OPEN,
+        claims._ANY_LIVE,
+        claims._COUNT_LIVE,
         leases._LEASED_BY,
+        trials._SAME,
+        trials._TO_FINISH,
+        verbs._REQUESTED,
+        reading._COUNTS,
         reading._MOVED,
         reading._NEW_REPORTS,
         reading._REPORTS_OF,
@@ -275,17 +308,168 @@ def test_objectives_keep_their_order(storage: SQLStorage) -> None:
 def test_no_hot_statement_reads_a_whole_table(storage: SQLStorage, path: Path, statement: Any) -> None:
     study = storage.create_study(make_spec())
     storage.report(take(storage, study.id, "a"), [Report(1, {"value": 1.0})])
-    compiled = statement.compile(dialect=sqlite.dialect())
-    plan = rows_of_plan(path, str(compiled), len(compiled.positiontup))
+    plan = plan_of(path, statement)
     assert plan
     assert [line for line in plan if line.startswith(("SCAN trials", "SCAN reports"))] == []
     # The first of many waiting trials is found without sorting them.
-    assert statement is not leases._CANDIDATES or not any("TEMP B-TREE" in line for line in plan)
+    assert statement is not candidates._LOOK or not any("TEMP B-TREE" in line for line in plan)
 
 
-def rows_of_plan(path: Path, query: str, parameters: int) -> list[str]:
-    connection = sqlite3.connect(path)
-    try:
-        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", [1] * parameters)]
-    finally:
-        connection.close()
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (claims._COUNT_LIVE, "COVERING INDEX ix_trials_lease (state=? AND study_id=? AND lease_until_us>?)"),
+        (claims._ANY_LIVE, "COVERING INDEX ix_trials_lease (state=? AND study_id=? AND lease_until_us>?)"),
+        (reading._COUNTS, "COVERING INDEX ix_trials_lease (state=? AND study_id=?)"),
+        (trials._SAME, "INDEX ix_trials_config (study_id=? AND config_key=?)"),
+    ],
+)
+def test_counting_and_comparing_reads_an_index(
+    storage: SQLStorage, path: Path, statement: Any, index: str
+) -> None:
+    assert any(index in line for line in plan_of(path, statement))
+
+
+def plan_of(path: Path, statement: Any) -> list[str]:
+    """Return how SQLite would run a statement, line by line."""
+    names = [name for name, value in statement.compile().params.items() if not value]
+    compiled = statement.params({name: [1] if name == "numbers" else 1 for name in names}).compile(
+        dialect=sqlite.dialect(paramstyle="qmark"), compile_kwargs={"render_postcompile": True}
+    )
+    values = [1] * len(compiled.positiontup)
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}", values)]
+
+
+def test_a_trial_costs_three_transactions_of_few_statements(storage: SQLStorage) -> None:
+    study = storage.create_study(make_spec(deterministic=True))
+    storage.set_budget(study.id, 10, time_s=1e6, deadline_us=4_000_000_000_000_000, cost=1e6)
+    seen: list[str] = []
+    database: Any = storage._db
+
+    @event.listens_for(database._engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    claim = take(storage, study.id, "a")
+    assert len(seen) == 6, seen  # candidates, study; study, event, attempt, trial
+    storage.propose(claim, Proposal({"x": 0.5}), Provenance(), 0)
+    assert len(seen) == 6 + 5, seen  # trial, study; study, event, trial
+    storage.finish(claim, complete(), "a")
+    assert len(seen) == 6 + 5 + 6, seen  # trial, study; attempt, study, event, trial
+    storage.renew([claim], 60)
+    assert len(seen) == 17 + 2, seen  # states, trial
+    assert not any("studies" in line for line in seen[17:] if line.startswith("UPDATE"))
+
+
+def test_a_trial_taken_since_it_was_looked_at_is_passed_over(storage: SQLStorage) -> None:
+    study = storage.create_study(make_spec())
+    for i in range(3):
+        storage.enqueue(study.id, {"x": i / 4}, {})
+    looked_at = [SimpleNamespace(number=number, state="waiting") for number in range(3)]
+    running = [SimpleNamespace(number=1, state="running")]
+    take(storage, study.id, "a")
+    take(storage, study.id, "b")
+
+    def find(found: Any) -> list[int]:
+        work = candidates._lock_takeable, study.id, 1, found
+        return [row.number for row in storage._db.write(*work)]
+
+    assert find(looked_at) == [2]
+    assert find(looked_at[:2]) == []
+    assert find(running) == []  # its lease was prolonged
+
+
+# after an outage ----------------------------------------------------------------------------------------
+
+
+def after_outage(clock: ManualClock, tmp_path: Path) -> tuple[SQLStorage, int, Claim]:
+    """Return a ledger that comes back after its only lease has run out."""
+    storage = SQLStorage(tmp_path / "ledger.db", durability="process", clock=lambda: clock.us)
+    study = storage.create_study(make_spec(lease_s=60.0, max_attempts=1))
+    claim = take(storage, study.id, "a")
+    clock.advance(600)
+    storage._db._outage_end_us = clock.us
+    return storage, study.id, claim
+
+
+def test_after_an_outage_workers_get_time_to_renew(tmp_path: Path) -> None:
+    clock = ManualClock()
+    storage, study_id, claim = after_outage(clock, tmp_path)
+    storage.register_worker(WorkerInfo("w1", "host", 1, "boot", 1.0))
+    assert take(storage, study_id, "b").number == 1
+    assert [worker.id for worker in storage.workers(study_id)] == ["w1"]
+    with pytest.raises(StudyStateError, match="run at this moment"):
+        storage.delete_study("study")
+    assert storage.kill(study_id, 0).state is TrialState.RUNNING
+    clock.advance(59)
+    assert storage.renew([claim], 60).lost == frozenset()
+    clock.advance(1)
+    assert take(storage, study_id, "c").number == 2
+    clock.advance(60)
+    assert take(storage, study_id, "d").number == 3
+    failure = storage.trial(study_id, 0).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.KILLED
+    storage.close()
+
+
+def test_after_an_outage_a_silent_worker_loses_its_trial_one_lease_later(tmp_path: Path) -> None:
+    clock = ManualClock()
+    storage, study_id, claim = after_outage(clock, tmp_path)
+    clock.advance(60)
+    assert take(storage, study_id, "b").number == 1
+    assert storage.renew([claim], 60).lost == {0}
+    (lost,) = storage.attempts(study_id, 0)
+    assert (lost.outcome, lost.cost) == ("lost", 60.0)
+    storage.close()
+
+
+def test_after_an_outage_a_dead_worker_is_not_waited_for(tmp_path: Path) -> None:
+    clock = ManualClock()
+    storage, study_id, _ = after_outage(clock, tmp_path)
+    assert storage.forfeit("w1", "killed") == [0]
+    assert storage.forfeit("w1", "killed") == []
+    assert take(storage, study_id, "b").number == 1
+    (lost,) = storage.attempts(study_id, 0)
+    assert (lost.outcome, lost.cost) == ("lost", 60.0)
+    storage.close()
+
+
+def test_a_forfeited_lease_is_charged_until_then(tmp_path: Path) -> None:
+    clock = ManualClock()
+    storage = SQLStorage(tmp_path / "ledger.db", durability="process", clock=lambda: clock.us)
+    study = storage.create_study(make_spec())
+    take(storage, study.id, "a")
+    clock.advance(7)
+    storage.forfeit("w1", "killed")
+    clock.advance(500)
+    take(storage, study.id, "b")
+    assert storage.study("study").cost == 7.0
+    assert storage.attempts(study.id)[0].ended_us == clock.us - 500_000_000
+    storage.close()
+
+
+# names that are taken -----------------------------------------------------------------------------------
+
+
+def test_a_name_taken_at_the_same_moment_is_looked_up_again() -> None:
+    calls = []
+
+    def work(number: int) -> int:
+        calls.append(number)
+        if len(calls) == 1:
+            raise StorageError("taken") from IntegrityError("INSERT", {}, Exception())
+        return number
+
+    assert store._twice(work, 7) == 7
+    assert calls == [7, 7]
+    calls.clear()
+    with pytest.raises(StorageError, match="other"):
+        store._twice(fail)
+
+
+def fail() -> None:
+    """Raise another error than one about a name."""
+    raise StorageError("other")

@@ -1,17 +1,16 @@
-"""Transactions on workers, and on the tables of AutoML: data sets, partitions, ensembles."""
+"""Transactions on the tables of AutoML: data sets, partitions, ensembles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from modelwright.storage.base import Dataset, EnsembleRecord, Partition, WorkerInfo
-from modelwright.storage.plain import clean_text
+from modelwright.storage.base import Dataset, EnsembleRecord, Partition
 from modelwright.storage.sql import rows, schema
 from modelwright.storage.sql.engine import Transaction
-from modelwright.storage.sql.studies import head_of, study_by_id
+from modelwright.storage.sql.heads import created, head_of, one_by_one
+from modelwright.storage.sql.studies import study_by_id
 
 __all__ = [
     "add_dataset",
@@ -21,26 +20,17 @@ __all__ = [
     "ensembles",
     "lease_ensemble",
     "partitions",
-    "register_worker",
     "release_ensemble",
     "set_partition_status",
-    "workers",
 ]
 
-_S, _T, _W = schema.studies.c, schema.trials.c, schema.workers.c
+_S = schema.studies.c
 _D, _P, _E = schema.datasets.c, schema.partitions.c, schema.ensembles.c
 
-_WORKER = select(schema.workers).where(_W.id == bindparam("key"))
-_WORKERS = select(schema.workers).order_by(_W.id)
-_HOLDERS = _WORKERS.where(
-    _W.id.in_(
-        select(_T.worker_id).where(
-            _T.state == "running", _T.study_id == bindparam("study"), _T.lease_until_us > bindparam("now")
-        )
-    )
-)
 _DATASET = select(schema.datasets).where(_D.id == bindparam("id"))
+_CREATED = select(_D.id).where(_D.id == bindparam("id"), _D.created_us == bindparam("at"))
 _PARTITIONS = select(schema.partitions).where(_P.study_id == bindparam("study")).order_by(_P.position)
+_ADD_PARTITION = insert(schema.partitions).inline()
 _SET_PARTITION = (
     update(schema.partitions)
     .where(_P.study_id == bindparam("study"), _P.position == bindparam("n"))
@@ -53,34 +43,10 @@ _SET_LEASE = (
     .values(ensemble_worker=bindparam("worker"), ensemble_lease_us=bindparam("until"))
 )
 _ENSEMBLES = select(schema.ensembles).where(_E.study_id == bindparam("study")).order_by(_E.iteration)
-_ENSEMBLE = (_E.study_id == bindparam("study"), _E.iteration == bindparam("n"))
-
-
-# workers ------------------------------------------------------------------------------------------------
-
-
-def register_worker(tx: Transaction, info: WorkerInfo) -> None:
-    """See `Storage.register_worker`."""
-    columns: dict[str, Any] = {
-        "host": clean_text(info.host),
-        "pid": info.pid,
-        "boot_id": info.boot_id,
-        "process_started": info.process_started,
-        "version": info.version,
-        "seen_us": tx.now_us,
-    }
-    if tx.first(_WORKER, {"key": info.id}) is None:
-        tx.run(insert(schema.workers), {"id": info.id, "registered_us": tx.now_us, **columns})
-    else:
-        tx.run(update(schema.workers).where(_W.id == bindparam("key")).values(columns), {"key": info.id})
-
-
-def workers(tx: Transaction, study_id: int | None) -> list[WorkerInfo]:
-    """See `Storage.workers`."""
-    if study_id is None:
-        return [rows.worker_from_row(row) for row in tx.all(_WORKERS)]
-    study_by_id(tx, study_id)
-    return [rows.worker_from_row(row) for row in tx.all(_HOLDERS, {"study": study_id, "now": tx.now_us})]
+_DROP_ENSEMBLE = delete(schema.ensembles).where(
+    _E.study_id == bindparam("study"), _E.iteration == bindparam("n")
+)
+_ADD_ENSEMBLE = insert(schema.ensembles)
 
 
 # data sets ----------------------------------------------------------------------------------------------
@@ -88,8 +54,10 @@ def workers(tx: Transaction, study_id: int | None) -> list[WorkerInfo]:
 
 def add_dataset(tx: Transaction, dataset: Dataset) -> int:
     """See `Storage.add_dataset`."""
+    one_by_one(tx)
     columns = {**rows.dataset_to_row(dataset), "created_us": tx.now_us}
     (key,) = tx.run(insert(schema.datasets), columns).inserted_primary_key or (0,)
+    tx.mark = created(_CREATED, key, tx.now_us)
     return int(key)
 
 
@@ -110,7 +78,7 @@ def add_partitions(tx: Transaction, study_id: int, partitions: Sequence[Partitio
     known = {row.position for row in tx.all(_PARTITIONS, {"study": study_id})}
     new = [rows.partition_to_row(study_id, item) for item in partitions if item.index not in known]
     if new:
-        tx.run_many(insert(schema.partitions), new)
+        tx.run_many(_ADD_PARTITION, new)
         head.write(tx, "partitions", count=len(new))
 
 
@@ -127,7 +95,7 @@ def set_partition_status(tx: Transaction, study_id: int, index: int, status: str
     if index not in known:
         raise KeyError(f"the study has no partition {index}")
     if known[index] != status:
-        tx.run(_SET_PARTITION, {"study": study_id, "n": index, "to": status})
+        tx.later(_SET_PARTITION, {"study": study_id, "n": index, "to": status})
         head.write(tx, "partition", index=index, status=status)
 
 
@@ -141,7 +109,7 @@ def lease_ensemble(tx: Transaction, study_id: int, worker_id: str, lease_s: floa
     assert row is not None
     if row.ensemble_worker not in ("", worker_id) and row.ensemble_lease_us > tx.now_us:
         return False
-    tx.run(_SET_LEASE, {"key": study_id, "worker": worker_id, "until": tx.now_us + int(lease_s * 1e6)})
+    tx.later(_SET_LEASE, {"key": study_id, "worker": worker_id, "until": tx.now_us + int(lease_s * 1e6)})
     return True
 
 
@@ -149,7 +117,7 @@ def release_ensemble(tx: Transaction, study_id: int, worker_id: str) -> None:
     """See `Storage.release_ensemble`."""
     head_of(tx, study_id)
     if _ensemble_owner(tx, study_id) == worker_id:
-        tx.run(_SET_LEASE, {"key": study_id, "worker": "", "until": 0})
+        tx.later(_SET_LEASE, {"key": study_id, "worker": "", "until": 0})
 
 
 def _ensemble_owner(tx: Transaction, study_id: int) -> str:
@@ -165,8 +133,8 @@ def add_ensemble(tx: Transaction, study_id: int, worker_id: str, ensemble: Ensem
         return False
     columns = {"study_id": study_id, "worker_id": worker_id, **rows.ensemble_to_row(ensemble)}
     key = {"study": study_id, "n": ensemble.iteration}
-    tx.run(schema.ensembles.delete().where(*_ENSEMBLE), key)  # a repeated call replaces what it wrote
-    tx.run(insert(schema.ensembles), columns)
+    tx.later(_DROP_ENSEMBLE, key)  # a repeated call replaces what it wrote
+    tx.later(_ADD_ENSEMBLE, columns)
     head.write(tx, "ensemble", iteration=ensemble.iteration)
     return True
 

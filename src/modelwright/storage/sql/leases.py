@@ -1,285 +1,177 @@
-"""Transactions that give trials out, take them back, and keep leases."""
+"""Transactions that prolong leases, end them, and give trials back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, literal, select, union_all
+from sqlalchemy import Row, bindparam, delete, select
 
 from modelwright.records import StudyState, TrialState
-from modelwright.storage.base import Claim, Controls, NoClaim
-from modelwright.storage.ledger_rows import lost_failure
-from modelwright.storage.plain import clean_text, plain
+from modelwright.storage.base import Claim, Controls
+from modelwright.storage.ledger_rows import killed_failure, lost_failure
+from modelwright.storage.plain import clean_text
 from modelwright.storage.sql import schema
 from modelwright.storage.sql.attempts import (
     RUNNING,
     THIS,
-    end_attempt,
+    WAITING,
+    fail,
     is_held,
+    release_attempt,
+    row_and_head,
     row_of,
     set_columns,
-    start_attempt,
+    trial_columns,
+    was_lost,
     was_released,
 )
-from modelwright.storage.sql.encoding import decode, encode
 from modelwright.storage.sql.engine import Transaction
-from modelwright.storage.sql.studies import Head, head_of, state_of
-from modelwright.storage.sql.trial_rows import failure_to_row, new_trial_row
+from modelwright.storage.sql.heads import head_of
+from modelwright.storage.sql.studies import spec_of, states_of
 
-__all__ = ["claim", "enqueue", "forfeit", "release", "renew_all"]
+__all__ = ["expired_before", "forfeit", "release", "renew_all", "silent_rows", "take_back"]
 
 _T = schema.trials.c
-_WAITING = TrialState.WAITING.value
-
-# Of each row that `claim` looks at.
-_CLAIM_COLUMNS = (
-    _T.number, _T.state, _T.fence, _T.attempts, _T.claim_id, _T.lease_until_us, _T.params, _T.space_version,
-    _T.fidelity, _T.parent, _T.partition_index,
-)  # fmt: skip
-_first_waiting = (
-    select(*_CLAIM_COLUMNS)
-    .where(_T.state == _WAITING, _T.study_id == bindparam("study"))
-    .order_by(_T.lease_until_us, _T.number)
-    .limit(1)
-    .subquery()
-)
-_CANDIDATES = union_all(
-    select(*_CLAIM_COLUMNS).where(_T.study_id == bindparam("study"), _T.claim_id == bindparam("claim")),
-    select(_first_waiting),
-    select(*_CLAIM_COLUMNS).where(
-        _T.state == RUNNING, _T.study_id == bindparam("study"), _T.lease_until_us <= bindparam("now")
-    ),
-)
-_ANY_RUNNING = (
-    select(literal(1)).where(_T.state == RUNNING, _T.study_id == bindparam("study")).limit(bindparam("one"))
-)
-_ADD = insert(schema.trials)
 _DROP = delete(schema.trials).where(*THIS)
 _DROP_REPORTS = delete(schema.reports).where(
     schema.reports.c.study_id == bindparam("study"), schema.reports.c.number == bindparam("n")
 )
-_TAKE = set_columns(
-    "state", "fence", "attempts", "worker_id", "claim_id", "lease_until_us", "stop", "started_us", "revision"
-)
 _GIVE_BACK = set_columns(
     "state", "attempts", "worker_id", "claim_id", "lease_until_us", "started_us", "revision"
 )
-_LOSE = set_columns(
-    "state", "claim_id", "lease_until_us", "failure_kind", "failure_code", "failure_message",
-    "failure_traceback", "ended_us", "revision", "finished_revision",
-)  # fmt: skip
+_TO_RENEW = trial_columns(_T.state, _T.fence, _T.stop, _T.result_id)
 _RENEW = set_columns("lease_until_us")
 _LEASED_BY = (
-    select(_T.study_id, _T.number)
-    .where(_T.state == RUNNING, _T.worker_id == bindparam("worker"), _T.lease_until_us > bindparam("now"))
+    select(_T.study_id, _T.number, _T.fence)
+    .where(_T.state == RUNNING, _T.worker_id == bindparam("worker"), _T.lease_until_us > 0)
     .order_by(_T.study_id, _T.number)
+)
+_SILENT = (
+    select(_T.number)
+    .where(_T.state == RUNNING, _T.study_id == bindparam("study"), _T.lease_until_us <= bindparam("expired"))
+    .order_by(_T.number)
 )
 
 
-def _us(seconds: float) -> int:
-    return int(seconds * 1e6)
+def expired_before(tx: Transaction, study_id: int) -> int:
+    """Return the moment up to which leases of a study count as run out.
+
+    While the database was away no worker could renew its lease. So after an outage none is taken from its
+    worker until one lease has passed; those that `forfeit` ended lie below zero and are not spared.
+    """
+    if tx.outage_end_us and tx.now_us < tx.outage_end_us + int(spec_of(tx, study_id).lease_s * 1e6):
+        return 0
+    return tx.now_us
 
 
-def enqueue(tx: Transaction, study_id: int, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
-    """See `Storage.enqueue`."""
-    head = head_of(tx, study_id)
-    number = head.issued
-    head.issued += 1
-    if head.budget_trials is not None:
-        head.budget_trials = max(head.budget_trials, head.issued)
-    head.reopen(tx.now_us)
-    row = new_trial_row(study_id, number, head.space_version, tx.now_us)
-    row["params"] = encode(plain(params, "params"))
-    row["user_attrs"] = encode(plain(user_attrs, "user_attrs"))
-    row["enqueued"] = 1
-    row["revision"] = head.write(tx, "enqueue", number, 0)
-    tx.run(_ADD, row)
-    return number
+def silent_rows(tx: Transaction, study_id: int) -> list[Row[Any]]:
+    """Lock the trials whose leases have run out, and return their rows by number."""
+    expired_us = expired_before(tx, study_id)
+    found = tx.all(_SILENT, {"study": study_id, "expired": expired_us})
+    rows = [row_of(tx, study_id, item.number) for item in found]  # what has run since was taken over
+    return [row for row in rows if row and row.state == RUNNING and row.lease_until_us <= expired_us]
 
 
-def claim(tx: Transaction, study_id: int, worker_id: str, claim_id: str, lease_s: float) -> Claim | NoClaim:
-    """See `Storage.claim`."""
-    head = head_of(tx, study_id)
-    found = tx.all(_CANDIDATES, {"study": study_id, "claim": claim_id, "now": tx.now_us})
-    for row in found:
-        if row.claim_id == claim_id:
-            return _claim(study_id, claim_id, row.fence, row.attempts, row)
-    if head.state in (StudyState.COMPLETE.value, StudyState.FAILED.value):
-        return NoClaim("complete")
-    if head.state == StudyState.PAUSED.value:
-        return NoClaim("paused")
-    lost = [row for row in found if row.state == RUNNING and row.attempts >= head.max_attempts]
-    ready = [row for row in found if row not in lost]
-    if ready:
-        return _take(tx, head, min(ready, key=lambda row: row.number), lost, worker_id, claim_id, lease_s)
-    if not head.closed and (head.budget_trials is None or head.issued < head.budget_trials):
-        return _issue(tx, head, lost, worker_id, claim_id, lease_s)
-    if lost:
-        _end_lost(tx, head, lost, head.write(tx, "lost", trials=[row.number for row in lost]))
-    if tx.first(_ANY_RUNNING, {"study": study_id, "one": 1}) is not None:
-        return NoClaim("busy")
-    return NoClaim("closed" if head.closed else "spent")
+def take_back(tx: Transaction, study_id: int, row: Row[Any], waits: bool, revision: int) -> None:
+    """Let a trial whose attempt was lost wait for another one, or end it."""
+    if waits:
+        _send_back(tx, study_id, row.number, row.attempts, revision)
+    else:
+        fail(tx, study_id, row.number, killed_failure() if row.stop else lost_failure(row.attempts), revision)
 
 
-def _claim(study_id: int, claim_id: str, fence: int, attempts: int, row: Any) -> Claim:
-    params = None if row.params is None else decode(row.params)
-    return Claim(
-        study_id,
-        row.number,
-        fence,
-        claim_id,
-        attempts,
-        params,
-        row.space_version,
-        row.fidelity,
-        row.parent,
-        row.partition_index,
-    )
-
-
-def _take(
-    tx: Transaction,
-    head: Head,
-    row: Row[Any],
-    lost: Sequence[Row[Any]],
-    worker_id: str,
-    claim_id: str,
-    lease_s: float,
-) -> Claim:
-    """Give out a trial that waits or whose lease has run out."""
-    fence = (row.fence or head.fence_floor) + 1
-    attempts = row.attempts + 1
-    if row.state == RUNNING:
-        end_attempt(tx, head.study_id, row.number, row.fence, "lost")
-    revision = _write_claim(tx, head, row.number, fence, worker_id, attempts, lost)
-    columns = _claimed(tx, fence, attempts, worker_id, claim_id, lease_s, revision)
-    tx.run(_TAKE, {"study": head.study_id, "n": row.number, **columns})
-    return _claim(head.study_id, claim_id, fence, attempts, row)
-
-
-def _issue(
-    tx: Transaction, head: Head, lost: Sequence[Row[Any]], worker_id: str, claim_id: str, lease_s: float
-) -> Claim:
-    """Give out a new number."""
-    number, fence = head.issued, head.fence_floor + 1
-    head.issued += 1
-    row = new_trial_row(head.study_id, number, head.space_version, tx.now_us)
-    revision = _write_claim(tx, head, number, fence, worker_id, 1, lost)
-    row.update(_claimed(tx, fence, 1, worker_id, claim_id, lease_s, revision))
-    tx.run(_ADD, row)
-    return Claim(head.study_id, number, fence, claim_id, 1, space_version=head.space_version)
-
-
-def _claimed(
-    tx: Transaction, fence: int, attempts: int, worker_id: str, claim_id: str, lease_s: float, revision: int
-) -> dict[str, Any]:
-    return {
-        "state": RUNNING,
-        "fence": fence,
-        "attempts": attempts,
-        "worker_id": worker_id,
-        "claim_id": claim_id,
-        "lease_until_us": tx.now_us + _us(lease_s),
-        "stop": 0,
-        "started_us": tx.now_us,
-        "revision": revision,
-    }
-
-
-def _write_claim(
-    tx: Transaction, head: Head, number: int, fence: int, worker: str, attempt: int, lost: Sequence[Row[Any]]
-) -> int:
-    extra = {"lost": [row.number for row in lost]} if lost else {}
-    revision = head.write(tx, "claim", number, fence, worker=worker, attempt=attempt, **extra)
-    _end_lost(tx, head, lost, revision)
-    start_attempt(tx, head.study_id, number, fence, worker)
-    return revision
-
-
-def _end_lost(tx: Transaction, head: Head, lost: Sequence[Row[Any]], revision: int) -> None:
-    for row in lost:
-        end_attempt(tx, head.study_id, row.number, row.fence, "lost")
-        columns = {
-            "state": TrialState.FAILED.value,
-            "claim_id": None,
-            "lease_until_us": 0,
-            "ended_us": tx.now_us,
-            "revision": revision,
-            "finished_revision": revision,
-            **failure_to_row(lost_failure(row.attempts)),
-        }
-        tx.run(_LOSE, {"study": head.study_id, "n": row.number, **columns})
-
-
-def release(tx: Transaction, held: Claim, why: str, close: bool) -> bool:
-    """See `Storage.release`."""
-    head = head_of(tx, held.study_id)
-    row = row_of(tx, held.study_id, held.number)
-    if row is None or not is_held(row, held):
-        return was_released(tx, held)
-    key = {"study": held.study_id, "n": held.number}
-    end_attempt(tx, held.study_id, held.number, held.fence, "released")
-    if close:
-        head.closed = clean_text(why)
-    if row.params is None and held.number == head.issued - 1:
-        head.issued -= 1
-        # Fences only grow, also when the number is given out again.
-        head.fence_floor = max(head.fence_floor, held.fence)
-        tx.run(_DROP, key)
-        tx.run(_DROP_REPORTS, key)
-        head.write(tx, "release", held.number, held.fence, why=clean_text(why), given_back=True)
-        return True
-    revision = head.write(tx, "release", held.number, held.fence, why=clean_text(why))
+def _send_back(tx: Transaction, study_id: int, number: int, attempts: int, revision: int) -> None:
     columns = {
-        "state": _WAITING,
-        "attempts": row.attempts - 1,
+        "state": WAITING,
+        "attempts": attempts,
         "worker_id": "",
         "claim_id": None,
         "lease_until_us": 0,
         "started_us": None,
         "revision": revision,
     }
-    tx.run(_GIVE_BACK, {**key, **columns})
+    tx.later(_GIVE_BACK, {"study": study_id, "n": number, **columns})
+
+
+def release(tx: Transaction, held: Claim, why: str, close: bool) -> bool:
+    """See `Storage.release`."""
+    row, head = row_and_head(tx, held.study_id, held.number)
+    if row is None or not is_held(row, held):
+        return was_released(tx, held)
+    key = {"study": held.study_id, "n": held.number}
+    why = clean_text(why)
+    release_attempt(tx, head, row)
+    if close:
+        head.closed = why
+    if row.stop:  # the wish to kill it outlives the worker that was asked
+        revision = head.write(tx, "release", held.number, held.fence, why=why, killed=True)
+        tx.later(_SET_ATTEMPTS, {**key, "attempts": row.attempts - 1})
+        fail(tx, held.study_id, held.number, killed_failure(), revision)
+    elif row.params is None and held.number == head.issued - 1:
+        head.issued -= 1
+        # Fences only grow, also when the number is given out again.
+        head.fence_floor = max(head.fence_floor, held.fence)
+        tx.later(_DROP, key)
+        tx.later(_DROP_REPORTS, key)
+        head.write(tx, "release", held.number, held.fence, why=why, given_back=True)
+    else:
+        revision = head.write(tx, "release", held.number, held.fence, why=why)
+        _send_back(tx, held.study_id, held.number, row.attempts - 1, revision)
     return True
 
 
+_SET_ATTEMPTS = set_columns("attempts")
+
+
 def renew_all(tx: Transaction, claims: Sequence[Claim], lease_s: float) -> Controls:
-    """See `Storage.renew`."""
-    lost, stop, states = set(), set(), {}
-    alive = {item.study_id: state_of(tx, item.study_id) for item in claims}
-    for item in claims:
-        state = alive[item.study_id]
-        gone, asked = (True, False) if state is None else _renew(tx, item, lease_s)
-        if state is not None:
-            states[item.study_id] = state
+    """See `Storage.renew`; no study is locked, so this waits for nobody's claim."""
+    states = states_of(tx, {item.study_id for item in claims})
+    known = sorted((item for item in claims if item.study_id in states), key=lambda i: (i.study_id, i.number))
+    queries = [(_TO_RENEW, {"study": item.study_id, "n": item.number}) for item in known]
+    tx.expect(*queries)
+    rows = [tx.first(*query) for query in queries]
+    lost, stop = {item.number for item in claims if item.study_id not in states}, set()
+    for item, row in zip(known, rows, strict=True):
+        gone, asked = _renew(tx, item, row, lease_s)
         if gone:
             lost.add(item.number)
         if asked:
             stop.add(item.number)
-    return Controls(frozenset(lost), frozenset(stop), states)
+    broken_off = {key for key, (state, abort) in states.items() if abort and state is not StudyState.RUNNING}
+    ordered = {item.study_id: states[item.study_id][0] for item in claims if item.study_id in states}
+    return Controls(frozenset(lost), frozenset(stop), ordered, frozenset(broken_off))
 
 
-def _renew(tx: Transaction, held: Claim, lease_s: float) -> tuple[bool, bool]:
-    """Prolong one lease; return whether the claim is lost, and whether somebody asked to stop it."""
-    row = row_of(tx, held.study_id, held.number)
+def _renew(tx: Transaction, held: Claim, row: Row[Any] | None, lease_s: float) -> tuple[bool, bool]:
+    """Prolong one lease; return whether the claim is lost, and whether somebody asked to kill its trial."""
     if row is None:
         return False, False
     if is_held(row, held):
-        until_us = tx.now_us + _us(lease_s)
-        tx.run(_RENEW, {"study": held.study_id, "n": held.number, "lease_until_us": until_us})
+        until_us = tx.now_us + int(lease_s * 1e6)
+        tx.later(_RENEW, {"study": held.study_id, "n": held.number, "lease_until_us": until_us})
         return False, bool(row.stop)
-    return row.fence != held.fence or row.failure_kind == "lost", False
+    # A trial that failed without a result was ended by somebody else: lost, or killed.
+    ended = row.state == TrialState.FAILED.value and row.result_id is None
+    return row.fence != held.fence or ended or (row.state == WAITING and was_lost(tx, held)), False
 
 
 def forfeit(tx: Transaction, worker_id: str, why: str) -> list[int]:
-    """See `Storage.forfeit`."""
+    """See `Storage.forfeit`; a lease that was ended so holds the moment of its end, below zero."""
     held: dict[int, list[int]] = {}
-    for row in tx.all(_LEASED_BY, {"worker": worker_id, "now": tx.now_us}):
-        held.setdefault(row.study_id, []).append(row.number)
+    expired = {}
+    for found in tx.all(_LEASED_BY, {"worker": worker_id}):
+        study_id, number = found.study_id, found.number
+        if study_id not in expired:
+            expired[study_id] = expired_before(tx, study_id)
+        row = row_of(tx, study_id, number)
+        if row is None or (row.state, row.fence) != (RUNNING, found.fence):
+            continue  # ended, or taken over, since it was looked at
+        if row.lease_until_us > expired[study_id]:
+            end_us = -min(tx.now_us, row.lease_until_us)
+            tx.later(_RENEW, {"study": study_id, "n": number, "lease_until_us": end_us})
+            held.setdefault(study_id, []).append(number)
     for study_id, numbers in held.items():
         head = head_of(tx, study_id)
-        for number in numbers:
-            tx.run(_RENEW, {"study": study_id, "n": number, "lease_until_us": tx.now_us})
         head.write(tx, "forfeit", worker=worker_id, why=clean_text(why), trials=numbers)
     return [number for numbers in held.values() for number in numbers]

@@ -46,6 +46,7 @@ def spec_to_row(spec: StudySpec) -> dict[str, Any]:
         "lease_s": spec.lease_s,
         "max_attempts": spec.max_attempts,
         "priority": spec.priority,
+        "retry": encode(plain(spec.retry, "retry")) if spec.retry else None,
         "objective_ref": clean_text(spec.objective_ref),
         "description": clean_text(spec.description),
         "dataset_id": spec.dataset_id,
@@ -83,6 +84,7 @@ def spec_from_row(row: Row[Any], space: str) -> StudySpec:
         reproducible=bool(row.reproducible),
         lease_s=row.lease_s,
         max_attempts=row.max_attempts,
+        retry={} if row.retry is None else decode(row.retry),
         priority=row.priority,
         objective_ref=row.objective_ref,
         description=row.description,
@@ -101,8 +103,14 @@ def spec_from_row(row: Row[Any], space: str) -> StudySpec:
 
 
 def event_from_row(row: Row[Any]) -> Event:
-    """Return the event of a row."""
-    return Event(row.revision, row.kind, row.number, row.fence, decode(row.payload), row.at_us)
+    """Return the event of a row; a payload that cannot be read is shown as such, with the reason."""
+    try:
+        payload = decode(row.payload)
+        if not isinstance(payload, dict):
+            raise ValueError("it is no JSON object")
+    except (ValueError, TypeError) as error:
+        payload = {"unreadable": str(error)}
+    return Event(row.revision, row.kind, row.number, row.fence, payload, row.at_us)
 
 
 # workers and tables of AutoML ---------------------------------------------------------------------------
@@ -110,7 +118,19 @@ def event_from_row(row: Row[Any]) -> Event:
 
 def worker_from_row(row: Row[Any]) -> WorkerInfo:
     """Return the worker of a row."""
-    return WorkerInfo(row.id, row.host, row.pid, row.boot_id, row.process_started, row.version)
+    return WorkerInfo(
+        row.id,
+        row.host,
+        row.pid,
+        row.boot_id,
+        row.process_started,
+        row.version,
+        row.group_id,
+        row.asked,
+        row.registered_us,
+        row.seen_us,
+        row.left_us,
+    )
 
 
 def dataset_to_row(dataset: Dataset) -> dict[str, Any]:

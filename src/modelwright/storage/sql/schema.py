@@ -9,6 +9,8 @@ A change here needs a new migration; a test compares the tables below with what 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -47,10 +49,17 @@ __all__ = [
     "workers",
 ]
 
-VERSION = "0001"
+VERSION = "0002"
 """The version of the schema that this code reads and writes: the head of the migrations."""
 
 metadata = MetaData()
+
+# Text is compared to the letter, as elsewhere: names that differ in case only are two names.
+_MYSQL: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
 
 
 def _long() -> TypeEngine[str]:
@@ -71,6 +80,7 @@ version = Table(
     metadata,
     Column("version_num", String(32), nullable=False),
     PrimaryKeyConstraint("version_num", name="modelwright_version_pkc"),
+    **_MYSQL,
 )
 
 datasets = Table(
@@ -91,6 +101,7 @@ datasets = Table(
     Column("metadata", _long(), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+    **_MYSQL,
 )
 
 studies = Table(
@@ -98,7 +109,7 @@ studies = Table(
     metadata,
     Column("id", _key(), primary_key=True),
     Column("name", String(200), nullable=False),
-    # What moves. The first eleven are rewritten by each write, see `studies.Head`.
+    # What moves; some of it with each write, see `studies.Head`.
     Column("revision", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("budget_trials", BigInteger),
@@ -137,8 +148,15 @@ studies = Table(
     Column("metric", String(200), nullable=False),
     Column("score_target", String(32), nullable=False),
     Column("budget_type", String(32), nullable=False),
+    # Since 0002.
+    Column("budget_cost", Double),
+    Column("budget_parallel", BigInteger),
+    Column("cost", Double, nullable=False, server_default="0"),
+    Column("abort", SmallInteger, nullable=False, server_default="0"),
+    Column("retry", _long()),  # JSON; NULL if no failure is tried again
     UniqueConstraint("name", name="uq_studies_name"),
     sqlite_autoincrement=True,
+    **_MYSQL,
 )
 
 space_versions = Table(
@@ -150,6 +168,7 @@ space_versions = Table(
     Column("created_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("study_id", "version"),
     sqlite_with_rowid=False,
+    **_MYSQL,
 )
 
 partitions = Table(
@@ -165,6 +184,7 @@ partitions = Table(
     Column("status", String(16), nullable=False),
     UniqueConstraint("study_id", "position", name="uq_partitions_position"),
     sqlite_autoincrement=True,
+    **_MYSQL,
 )
 
 trials = Table(
@@ -210,13 +230,20 @@ trials = Table(
     Column("queued_us", BigInteger),
     Column("started_us", BigInteger),
     Column("ended_us", BigInteger),
+    # Since 0002.
+    Column("config_key", String(64)),  # of `plain.config_key`; NULL while there is no configuration
+    Column("request_id", String(128)),
     UniqueConstraint("study_id", "number", name="uq_trials_number"),
     UniqueConstraint("study_id", "claim_id", name="uq_trials_claim"),
     # What `changes` reads.
     Index("ix_trials_revision", "study_id", "revision"),
     # What `claim` reads: waiting trials have a lease of 0, so they are in the order of their numbers.
     Index("ix_trials_lease", "state", "study_id", "lease_until_us", "number"),
+    # What `propose` and `enqueue` read.
+    Index("ix_trials_config", "study_id", "config_key"),
+    Index("uq_trials_request", "study_id", "request_id", unique=True),
     sqlite_autoincrement=True,
+    **_MYSQL,
 )
 
 attempts = Table(
@@ -233,8 +260,12 @@ attempts = Table(
     Column("peak_memory_mb", Double),
     Column("exit_code", Integer),
     Column("log_location", _long(), nullable=False),
+    # Since 0002.
+    Column("cost", Double),
+    Column("result_id", String(128)),
     PrimaryKeyConstraint("study_id", "number", "fence"),
     sqlite_with_rowid=False,
+    **_MYSQL,
 )
 
 reports = Table(
@@ -252,6 +283,7 @@ reports = Table(
     PrimaryKeyConstraint("study_id", "revision", "position"),
     Index("ix_reports_number", "study_id", "number"),
     sqlite_with_rowid=False,
+    **_MYSQL,
 )
 
 artifacts = Table(
@@ -267,6 +299,7 @@ artifacts = Table(
     Column("format", String(64), nullable=False),
     PrimaryKeyConstraint("study_id", "number", "fence", "name"),
     sqlite_with_rowid=False,
+    **_MYSQL,
 )
 
 workers = Table(
@@ -280,6 +313,11 @@ workers = Table(
     Column("version", String(64), nullable=False),
     Column("registered_us", BigInteger, nullable=False),
     Column("seen_us", BigInteger, nullable=False),
+    # Since 0002.
+    Column("group_id", String(128), nullable=False, server_default=""),
+    Column("asked", String(8), nullable=False, server_default=""),
+    Column("left_us", BigInteger),
+    **_MYSQL,
 )
 
 ensembles = Table(
@@ -295,6 +333,7 @@ ensembles = Table(
     Column("created_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("study_id", "iteration"),
     sqlite_with_rowid=False,
+    **_MYSQL,
 )
 
 events = Table(
@@ -309,6 +348,7 @@ events = Table(
     Column("at_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("study_id", "revision"),
     sqlite_with_rowid=False,
+    **_MYSQL,
 )
 
 
@@ -338,7 +378,7 @@ FROM datasets""",
         "dataruns": f"""
 SELECT id AS datarun_id, dataset_id, description, selector, k_window, tuner, r_minimum, gridding, priority,
        budget_type, CASE WHEN budget_type = 'walltime' THEN budget_s ELSE budget_trials END AS budget,
-       {moment("deadline_us")} AS deadline, metric, score_target,
+       {moment(_DEADLINE[dialect])} AS deadline, metric, score_target,
        {moment("started_us")} AS start_time, {moment("ended_us")} AS end_time,
        CASE state WHEN 'pending' THEN 'pending' WHEN 'running' THEN 'running' WHEN 'paused' THEN 'running'
                   ELSE 'complete' END AS status
@@ -365,4 +405,22 @@ LEFT JOIN workers ON workers.id = trials.worker_id""",
     }
 
 
-_MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f', {column} / 1000000.0, 'unixepoch')"}
+# Microseconds since 1970 as text, in UTC. MySQL's has no percent sign: its drivers would take it for a mark.
+_POSTGRESQL_MOMENT = (
+    "to_char(to_timestamp({column} / 1000000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')"
+)
+_MYSQL_MOMENT = "CAST(TIMESTAMPADD(MICROSECOND, {column}, CAST('1970-01-01' AS DATETIME(6))) AS CHAR(23))"
+_MOMENT = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {column} / 1000000.0, 'unixepoch')",
+    "postgresql": _POSTGRESQL_MOMENT,
+    "mysql": _MYSQL_MOMENT,
+    "mariadb": _MYSQL_MOMENT,
+}
+# A budget of wall time ends at a moment too, once the study has run.
+_LIMIT = "COALESCE(deadline_us, started_us + CAST(budget_s * 1000000 AS {whole}))"
+_DEADLINE = {
+    "sqlite": _LIMIT.format(whole="INTEGER"),
+    "postgresql": _LIMIT.format(whole="BIGINT"),
+    "mysql": _LIMIT.format(whole="SIGNED"),
+    "mariadb": _LIMIT.format(whole="SIGNED"),
+}

@@ -8,10 +8,12 @@ set per transaction, since only finished results are worth that.
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine, event
@@ -21,10 +23,12 @@ from sqlalchemy.pool import NullPool
 from modelwright._base.clock import now_us
 from modelwright.errors import InputError, SchemaError, StorageError, StorageUnavailableError
 from modelwright.storage.sql import migrations, schema
-from modelwright.storage.sql.engine import Database
+from modelwright.storage.sql.engine import Database, Transaction
+from modelwright.storage.sql.filesystems import refuse_network
 
 __all__ = ["Durability", "SQLiteDatabase"]
 
+T = TypeVar("T")
 Durability = Literal["power", "process"]
 
 # The log is copied into the file when it has grown to 16 MB. SQLite's default, a quarter of that, costs a
@@ -46,6 +50,8 @@ class SQLiteDatabase(Database):
         Whether durable writes wait for the disk.
     timeout_s : float
         How long to wait while another program holds the lock.
+    upgrade : bool
+        Whether a ledger of an older version is upgraded, after it has been copied.
     clock : callable
         The clock of the leases, in microseconds.
     """
@@ -57,12 +63,14 @@ class SQLiteDatabase(Database):
         create: bool = True,
         durability: Durability = "power",
         timeout_s: float = 30.0,
+        upgrade: bool = True,
         clock: Callable[[], int] = now_us,
     ) -> None:
         if durability not in ("power", "process"):
             raise InputError(f"expected durability='power' or 'process', got {durability!r}.")
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
-        super().__init__(f"sqlite:///{self.path}", timeout_s=timeout_s, clock=clock)
+        super().__init__(f"sqlite:///{self.path}", timeout_s=timeout_s)
+        self._clock = clock
         self._durability = durability
         self._synchronous = ""
         self._begin_with = "BEGIN"
@@ -71,7 +79,7 @@ class SQLiteDatabase(Database):
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(self._begin_with))
         self._may_create = self._look_at_path(create)
         try:
-            self._prepare(create)
+            self._prepare(create, upgrade)
         except BaseException:
             self.close()
             raise
@@ -87,6 +95,7 @@ class SQLiteDatabase(Database):
                 hint="Create it, or check the path.",
                 code="E_DB_PATH",
             )
+        refuse_network(self.path)
         if self.path.is_dir():
             raise StorageUnavailableError(
                 f"{self.path} is a folder, not a file.", hint="Give a file in it.", code="E_DB_PATH"
@@ -101,7 +110,7 @@ class SQLiteDatabase(Database):
             raise self._read_only()
         return False
 
-    def _prepare(self, create: bool) -> None:
+    def _prepare(self, create: bool, upgrade: bool) -> None:
         """Look at what the file holds before anything is written to it; then make it a ledger."""
         found = self.read(lambda tx: migrations.found_version(tx.connection, self.url))
         self._may_create = False
@@ -109,19 +118,40 @@ class SQLiteDatabase(Database):
             raise StorageUnavailableError(
                 f"{self.path} is empty: it holds no ledger.", hint="Check the path.", code="E_DB_PATH"
             )
+        if found not in (None, schema.VERSION):
+            if not upgrade:
+                raise migrations.too_old(self.url, str(found))
+            self.backup = self._patiently(lambda: self._copy(f"backup-{found}"))
         self._patiently(self._use_write_ahead_log)
         if found != schema.VERSION:
             self.write_durably(lambda tx: migrations.prepare(tx.connection, self.url))
+            self.upgraded_from = found or ""
 
     def _use_write_ahead_log(self) -> None:
-        assert self._connection is not None
-        # Outside of a transaction, and so without SQLAlchemy, which would begin one.
-        raw = _raw(self._connection)
+        if self._execute("PRAGMA journal_mode") != ("wal",):
+            self._execute("PRAGMA journal_mode=WAL")
+
+    def _copy(self, ending: str) -> Path:
+        """Copy the ledger to a file beside it, whole or not at all; a copy that is there stays."""
+        final = self.path.with_name(f"{self.path.name}.{ending}")
+        partial = final.with_name(f"{final.name}.{os.getpid()}")
+        if final.exists():
+            return final
+        partial.unlink(missing_ok=True)
         try:
-            if raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                raw.execute("PRAGMA journal_mode=WAL").fetchone()
+            self._execute("VACUUM INTO ?", str(partial))
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+        return final
+
+    def _execute(self, statement: str, *values: str) -> Any:
+        """Execute a statement outside of transactions, and so without SQLAlchemy, which would begin one."""
+        assert self._connection is not None
+        try:
+            return _raw(self._connection).execute(statement, values).fetchone()
         except sqlite3.Error as error:
-            raise DBAPIError("PRAGMA journal_mode=WAL", None, error) from error
+            raise DBAPIError(statement, None, error) from error
 
     def _open_file(self) -> sqlite3.Connection:
         mode = "rwc" if self._may_create else "rw"  # a file that vanishes later is never made anew
@@ -156,7 +186,7 @@ class SQLiteDatabase(Database):
         if (status.st_dev, status.st_ino) != self._file:
             raise self._gone()
 
-    def _begin(self, connection: Connection, *, write: bool, durable: bool) -> None:
+    def _begin(self, connection: Connection, *, write: bool, durable: bool) -> Transaction:
         if write:
             wanted = "FULL" if durable and self._durability == "power" else "NORMAL"
             if wanted != self._synchronous:
@@ -164,11 +194,31 @@ class SQLiteDatabase(Database):
                 self._synchronous = wanted
         self._begin_with = "BEGIN IMMEDIATE" if write else "BEGIN"
         connection.begin()
+        return Transaction(
+            connection, self._cache, writes=write, now_us=self._clock(), outage_end_us=self._outage_end_us
+        )
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt` until it does not find the file locked."""
+        deadline = time.monotonic() + self._timeout_s
+        pause = 0.002
+        while True:
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if _code_of(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise self._translate(error) from error
+                if time.monotonic() >= deadline:
+                    raise StorageUnavailableError(
+                        f"{self.url} was locked by another program for {self._timeout_s:g} s.",
+                        hint="End the program that keeps it locked, and try again.",
+                        code="E_DB_LOCKED",
+                    ) from error
+            # Full jitter, so that waiting processes do not wake in step.
+            time.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, 0.02)
 
     # errors -------------------------------------------------------------------------------------------
-
-    def _is_busy(self, error: DBAPIError) -> bool:
-        return _code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def _translate(self, error: DBAPIError) -> StorageError:
         code = _code_of(error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from modelwright.errors import InputError
+from sqlalchemy.exc import IntegrityError
+
+from modelwright.errors import InputError, StorageError
 from modelwright.records import (
     Artifact,
     Outcome,
@@ -19,6 +21,9 @@ from modelwright.records import (
     TrialState,
 )
 from modelwright.storage.base import (
+    KEEP,
+    AdoptedTrial,
+    Attempt,
     Changes,
     Claim,
     Controls,
@@ -26,18 +31,36 @@ from modelwright.storage.base import (
     EnsembleRecord,
     Event,
     Finish,
+    Keep,
     NoClaim,
     Partition,
     StudyRecord,
     WorkerInfo,
 )
 from modelwright.storage.plain import PARTITION_STATES, plain
-from modelwright.storage.sql import catalogue, leases, reading, rows, studies, trials
+from modelwright.storage.sql import (
+    adopting,
+    catalogue,
+    claims,
+    control,
+    leases,
+    reading,
+    rows,
+    studies,
+    trials,
+    verbs,
+    workers,
+)
 from modelwright.storage.sql.encoding import encode
 from modelwright.storage.sql.engine import Database
 from modelwright.storage.sql.sqlite import SQLiteDatabase
 
 __all__ = ["SQLStorage"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_Wish = Literal["", "drain", "now"]
 
 
 class SQLStorage:
@@ -62,12 +85,22 @@ class SQLStorage:
         self._db = database if isinstance(database, Database) else SQLiteDatabase(Path(database), **options)
         self.url = self._db.url
 
+    @property
+    def upgraded_from(self) -> str:
+        """The version that the ledger had before it was upgraded for this storage; empty if it was not."""
+        return self._db.upgraded_from
+
+    @property
+    def backup(self) -> Path | None:
+        """The copy of the ledger as it was before that, where one was made."""
+        return self._db.backup
+
     # studies -----------------------------------------------------------------------------------------
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
         """See `Storage.create_study`."""
         space = encode(plain(spec.space.to_json(), "the space"))
-        study_id = self._db.write_durably(studies.create_study, rows.spec_to_row(spec), space)
+        study_id = _twice(self._db.write_durably, studies.create_study, rows.spec_to_row(spec), space)
         return self._db.read(studies.study_by_id, study_id)
 
     def study(self, name: str) -> StudyRecord:
@@ -78,39 +111,91 @@ class SQLStorage:
         """See `Storage.studies`."""
         return self._db.read(studies.studies)
 
-    def delete_study(self, name: str) -> None:
+    def delete_study(self, name: str, *, force: bool = False) -> None:
         """See `Storage.delete_study`."""
-        self._db.write(studies.delete_study, name)
+        self._db.write(studies.delete_study, name, force, leases.expired_before)
 
-    def set_state(self, study_id: int, state: StudyState) -> StudyRecord:
+    def rename_study(self, study_id: int, name: str, *, who: str = "") -> StudyRecord:
+        """See `Storage.rename_study`."""
+        return _twice(self._db.write, control.rename_study, study_id, name, who)
+
+    def set_priority(self, study_id: int, priority: int, *, who: str = "") -> StudyRecord:
+        """See `Storage.set_priority`."""
+        return self._db.write(control.set_priority, study_id, priority, who)
+
+    def set_state(
+        self,
+        study_id: int,
+        state: StudyState,
+        *,
+        expected: StudyState | None = None,
+        abort: bool = False,
+        who: str = "",
+    ) -> StudyRecord:
         """See `Storage.set_state`."""
-        return self._db.write(studies.set_state, study_id, StudyState(state))
+        only_from = None if expected is None else StudyState(expected)
+        return self._db.write(control.set_state, study_id, StudyState(state), only_from, abort, who)
 
-    def set_budget(self, study_id: int, trials: int | None) -> StudyRecord:
+    def set_budget(
+        self,
+        study_id: int,
+        trials: int | Keep | None = KEEP,
+        *,
+        time_s: float | Keep | None = KEEP,
+        deadline_us: int | Keep | None = KEEP,
+        cost: float | Keep | None = KEEP,
+        parallel: int | Keep | None = KEEP,
+        who: str = "",
+    ) -> StudyRecord:
         """See `Storage.set_budget`."""
-        return self._db.write(studies.set_budget, study_id, trials)
+        parts = {
+            "trials": trials,
+            "time_s": time_s,
+            "deadline_us": deadline_us,
+            "cost": cost,
+            "parallel": parallel,
+        }
+        return self._db.write(control.set_budget, study_id, parts, who)
 
     def set_window(self, study_id: int, window: int) -> StudyRecord:
         """See `Storage.set_window`."""
-        return self._db.write(studies.set_window, study_id, window)
+        return self._db.write(control.set_window, study_id, window)
+
+    def set_started(self, study_id: int, started_us: int) -> StudyRecord:
+        """See `Storage.set_started`."""
+        return self._db.write(control.set_started, study_id, started_us)
 
     def set_user_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> StudyRecord:
         """See `Storage.set_user_attrs`."""
-        return self._db.write(studies.set_user_attrs, study_id, attrs)
+        return self._db.write(control.set_user_attrs, study_id, attrs)
 
-    def add_space(self, study_id: int, space: Mapping[str, Any], based_on: int) -> StudyRecord:
+    def add_space(
+        self, study_id: int, space: Mapping[str, Any], based_on: int, *, who: str = ""
+    ) -> StudyRecord:
         """See `Storage.add_space`."""
-        return self._db.write(studies.add_space, study_id, space, based_on)
+        return self._db.write(control.add_space, study_id, space, based_on, who)
+
+    def spaces(self, study_id: int) -> list[Mapping[str, Any]]:
+        """See `Storage.spaces`."""
+        return self._db.read(studies.spaces, study_id)
 
     # trials ------------------------------------------------------------------------------------------
 
-    def enqueue(self, study_id: int, params: Mapping[str, Any], user_attrs: Mapping[str, Any]) -> int:
+    def enqueue(
+        self,
+        study_id: int,
+        params: Mapping[str, Any],
+        user_attrs: Mapping[str, Any],
+        *,
+        request_id: str = "",
+        who: str = "",
+    ) -> int:
         """See `Storage.enqueue`."""
-        return self._db.write(leases.enqueue, study_id, params, user_attrs)
+        return _twice(self._db.write, verbs.enqueue, study_id, params, user_attrs, request_id, who)
 
     def claim(self, study_id: int, worker_id: str, claim_id: str, lease_s: float) -> Claim | NoClaim:
         """See `Storage.claim`."""
-        return self._db.write(leases.claim, study_id, worker_id, claim_id, lease_s)
+        return _twice(self._db.write, claims.claim, study_id, worker_id, claim_id, lease_s)
 
     def release(self, claim: Claim, why: str, *, close: bool = False) -> bool:
         """See `Storage.release`."""
@@ -120,9 +205,17 @@ class SQLStorage:
         """See `Storage.renew`."""
         return self._db.write(leases.renew_all, claims, lease_s)
 
-    def propose(self, claim: Claim, proposal: Proposal, provenance: Provenance, space_version: int) -> None:
+    def propose(
+        self,
+        claim: Claim,
+        proposal: Proposal,
+        provenance: Provenance,
+        space_version: int,
+        *,
+        unique: bool = False,
+    ) -> int | None:
         """See `Storage.propose`."""
-        self._db.write(trials.propose, claim, proposal, provenance, space_version)
+        return self._db.write(trials.propose, claim, proposal, provenance, space_version, unique)
 
     def extend(self, claim: Claim, params: Mapping[str, Any], space_version: int) -> None:
         """See `Storage.extend`."""
@@ -136,9 +229,13 @@ class SQLStorage:
         """See `Storage.finish`."""
         return self._db.write_durably(trials.finish, claim, outcome, result_id)
 
-    def request_stop(self, study_id: int, number: int) -> bool:
-        """See `Storage.request_stop`."""
-        return self._db.write(trials.request_stop, study_id, number)
+    def kill(self, study_id: int, number: int, *, who: str = "") -> Trial:
+        """See `Storage.kill`."""
+        return self._db.write(verbs.kill, study_id, number, who)
+
+    def adopt(self, study_id: int, trials: Sequence[AdoptedTrial], *, who: str = "") -> list[int]:
+        """See `Storage.adopt`."""
+        return self._db.write_durably(adopting.adopt, study_id, trials, who)
 
     def trial(self, study_id: int, number: int) -> Trial:
         """See `Storage.trial`."""
@@ -152,6 +249,14 @@ class SQLStorage:
         """See `Storage.reports`."""
         return self._db.read(reading.reports, study_id, number)
 
+    def attempts(self, study_id: int, number: int | None = None) -> list[Attempt]:
+        """See `Storage.attempts`."""
+        return self._db.read(reading.attempts, study_id, number)
+
+    def counts(self, study_id: int) -> Mapping[TrialState, int]:
+        """See `Storage.counts`."""
+        return self._db.read(reading.counts, study_id)
+
     def changes(self, study_id: int, since: int) -> Changes:
         """See `Storage.changes`."""
         return self._db.read(reading.changes, study_id, since)
@@ -162,21 +267,35 @@ class SQLStorage:
 
     def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
         """See `Storage.set_trial_attrs`."""
-        self._db.write(trials.set_trial_attrs, study_id, number, attrs)
+        self._db.write(verbs.set_trial_attrs, study_id, number, attrs)
 
     def artifacts(self, study_id: int, number: int | None = None) -> list[tuple[int, Artifact]]:
         """See `Storage.artifacts`."""
         return self._db.read(reading.artifacts, study_id, number)
 
+    def trim(self, study_id: int, numbers: Sequence[int], *, who: str = "") -> None:
+        """See `Storage.trim`."""
+        self._db.write(verbs.trim, study_id, numbers, who)
+
     # workers -----------------------------------------------------------------------------------------
 
-    def register_worker(self, info: WorkerInfo) -> None:
+    def register_worker(self, info: WorkerInfo) -> WorkerInfo:
         """See `Storage.register_worker`."""
-        self._db.write(catalogue.register_worker, info)
+        return _twice(self._db.write, workers.register_worker, info)
 
     def workers(self, study_id: int | None = None) -> list[WorkerInfo]:
         """See `Storage.workers`."""
-        return self._db.read(catalogue.workers, study_id)
+        return self._db.read(workers.workers, study_id)
+
+    def ask_worker(self, worker_id: str, wish: _Wish, *, who: str = "") -> WorkerInfo:
+        """See `Storage.ask_worker`."""
+        if wish not in get_args(_Wish):
+            raise InputError(f"expected '', 'drain' or 'now' as the wish for a worker, got {wish!r}.")
+        return self._db.write(workers.ask_worker, worker_id, wish, who)
+
+    def retire_worker(self, worker_id: str) -> None:
+        """See `Storage.retire_worker`."""
+        self._db.write(workers.retire_worker, worker_id)
 
     def forfeit(self, worker_id: str, why: str) -> list[int]:
         """See `Storage.forfeit`."""
@@ -227,3 +346,16 @@ class SQLStorage:
     def close(self) -> None:
         """See `Storage.close`."""
         self._db.close()
+
+
+def _twice(run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run work that adds a row with a name of its own, such as a claim id.
+
+    If another transaction adds the same at the same moment, the second try finds its row.
+    """
+    try:
+        return run(*args, **kwargs)
+    except StorageError as error:
+        if not isinstance(error.__cause__, IntegrityError):
+            raise
+    return run(*args, **kwargs)

@@ -1,72 +1,61 @@
-"""Transactions on studies."""
+"""Transactions that read studies, create them, and delete them; what moves a study is in `control`."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, literal, select
 
 from modelwright._base.registry import nearest
-from modelwright.errors import InputError, SchemaError, StudyExistsError, StudyNotFoundError
-from modelwright.records import StudySpec, StudyState
+from modelwright.errors import (
+    InputError,
+    SchemaError,
+    StudyExistsError,
+    StudyNotFoundError,
+    StudyStateError,
+)
+from modelwright.records import Budget, StudySpec, StudyState
 from modelwright.storage.base import Event, StudyRecord
-from modelwright.storage.plain import merged, plain
 from modelwright.storage.sql import rows, schema
-from modelwright.storage.sql.encoding import decode, encode, finite, whole
-from modelwright.storage.sql.engine import Transaction
+from modelwright.storage.sql.encoding import decode
+from modelwright.storage.sql.engine import Statement, Transaction
+from modelwright.storage.sql.heads import MOVING, STEADY, created, head_of, is_gone, no_study, one_by_one
 
 __all__ = [
-    "Head",
-    "add_space",
+    "ADD_SPACE",
     "create_study",
     "delete_study",
     "events",
-    "head_of",
-    "set_budget",
-    "set_state",
-    "set_user_attrs",
-    "set_window",
-    "state_of",
+    "record_of",
+    "refuse_taken",
+    "space_text",
+    "spaces",
+    "spec_of",
+    "states_of",
     "studies",
     "study_by_id",
     "study_named",
+    "study_query",
+    "study_row",
 ]
 
-_S, _V, _E = schema.studies.c, schema.space_versions.c, schema.events.c
-_ENDED = (StudyState.COMPLETE, StudyState.FAILED)
+_S, _V, _E, _T = schema.studies.c, schema.space_versions.c, schema.events.c, schema.trials.c
 
-_HEAD = (
-    _S.revision, _S.state, _S.budget_trials, _S.issued, _S.fence_floor, _S.window_size, _S.space_version,
-    _S.report_revision, _S.closed, _S.started_us, _S.ended_us,
-)  # fmt: skip
-_LOCK = select(*_HEAD, _S.max_attempts).where(_S.id == bindparam("id")).with_for_update()
-_SAVE = (
-    update(schema.studies)
-    .where(_S.id == bindparam("key"))
-    .values({column.name: bindparam(column.name) for column in _HEAD})
-)
-_ADD_EVENT = insert(schema.events)
-_ADD_SPACE = insert(schema.space_versions)
-_RECORD = select(_S.id, _S.name, *_HEAD, _S.user_attrs, _S.created_us)
+ADD_SPACE = insert(schema.space_versions)
+_RECORD = select(_S.id, _S.name, _S.priority, *MOVING, *STEADY, _S.user_attrs, _S.created_us)
 _BY_ID = _RECORD.where(_S.id == bindparam("id"))
 _BY_NAME = _RECORD.where(_S.name == bindparam("name"))
 _ALL = _RECORD.order_by(_S.id)
 _FIXED = select(schema.studies).where(_S.id == bindparam("id"))
+_CREATED = select(_S.id).where(_S.id == bindparam("id"), _S.created_us == bindparam("at"))
 _NAMES = select(_S.name)
+_ID = select(_S.id).where(_S.name == bindparam("name"))
+_STATES = select(_S.id, _S.state, _S.abort).where(_S.id.in_(bindparam("ids", expanding=True)))
 _SPACE = select(_V.space).where(_V.study_id == bindparam("id"), _V.version == bindparam("version"))
-_ATTRS = select(_S.user_attrs).where(_S.id == bindparam("id"))
-_SAVE_ATTRS = (
-    update(schema.studies)
-    .where(_S.id == bindparam("key"))
-    .values(
-        user_attrs=bindparam("user_attrs"),
-        budget_s=bindparam("budget_s"),
-        deadline_us=bindparam("deadline_us"),
-    )
-)
+_SPACES = select(_V.space).where(_V.study_id == bindparam("id")).order_by(_V.version)
 _EVENTS = (
     select(_E.revision, _E.kind, _E.number, _E.fence, _E.payload, _E.at_us)
     .where(_E.study_id == bindparam("id"), _E.revision > bindparam("since"))
@@ -74,95 +63,13 @@ _EVENTS = (
     .limit(bindparam("most"))
 )
 _DATASET = select(schema.datasets.c.id).where(schema.datasets.c.id == bindparam("id"))
-
-
-@dataclass(slots=True)
-class Head:
-    """The moving columns of a study, locked for this transaction.
-
-    Each write to a study begins with `head_of`, so that the writes to one study come one after another and
-    always take their locks in the same order; it ends with `write`, which makes them one revision.
-    """
-
-    study_id: int
-    revision: int
-    state: str
-    budget_trials: int | None
-    issued: int
-    fence_floor: int
-    window_size: int | None
-    space_version: int
-    report_revision: int
-    closed: str
-    started_us: int | None
-    ended_us: int | None
-    max_attempts: int
-
-    def write(
-        self, tx: Transaction, kind: str, number: int | None = None, fence: int | None = None, **payload: Any
-    ) -> int:
-        """Save the columns as the next revision, leave its event, and return it."""
-        self.revision += 1
-        tx.run(
-            _SAVE,
-            {
-                "key": self.study_id,
-                "revision": self.revision,
-                "state": self.state,
-                "budget_trials": self.budget_trials,
-                "issued": self.issued,
-                "fence_floor": self.fence_floor,
-                "window_size": self.window_size,
-                "space_version": self.space_version,
-                "report_revision": self.report_revision,
-                "closed": self.closed,
-                "started_us": self.started_us,
-                "ended_us": self.ended_us,
-            },
-        )
-        tx.run(
-            _ADD_EVENT,
-            {
-                "study_id": self.study_id,
-                "revision": self.revision,
-                "kind": kind,
-                "number": number,
-                "fence": fence,
-                "payload": encode(payload),
-                "at_us": tx.now_us,
-            },
-        )
-        return self.revision
-
-    def move_to(self, state: StudyState, now_us: int) -> None:
-        """Change the state, with the moments that go with it."""
-        self.state = state.value
-        if state is StudyState.RUNNING and self.started_us is None:
-            self.started_us = now_us
-        self.ended_us = now_us if state in _ENDED else None
-
-    def reopen(self, now_us: int) -> None:
-        """Make a complete study pending again, since it got work."""
-        if self.state == StudyState.COMPLETE.value:
-            self.move_to(StudyState.PENDING, now_us)
-
-
-def head_of(tx: Transaction, study_id: int) -> Head:
-    """Lock a study and return its moving columns."""
-    row = tx.first(_LOCK, {"id": study_id})
-    if row is None:
-        raise _no_study(study_id)
-    return Head(study_id, *tuple(row))
-
-
-def state_of(tx: Transaction, study_id: int) -> StudyState | None:
-    """Return where a study stands, and keep it from moving meanwhile; None if there is none."""
-    row = tx.first(_LOCK, {"id": study_id})
-    return None if row is None else StudyState(row.state)
-
-
-def _no_study(study_id: int) -> StudyNotFoundError:
-    return StudyNotFoundError(f"there is no study with the id {study_id}; it may have been deleted.")
+_LEASED = (
+    select(literal(1))
+    .where(_T.state == "running", _T.study_id == bindparam("study"), _T.lease_until_us > bindparam("expired"))
+    .limit(bindparam("one"))
+)
+_DROP_TRIALS = delete(schema.trials).where(_T.study_id == bindparam("study"))
+_DROP = delete(schema.studies).where(_S.id == bindparam("key"))
 
 
 # reading ------------------------------------------------------------------------------------------------
@@ -170,10 +77,20 @@ def _no_study(study_id: int) -> StudyNotFoundError:
 
 def study_by_id(tx: Transaction, study_id: int) -> StudyRecord:
     """Return a study by its key."""
-    row = tx.first(_BY_ID, {"id": study_id})
+    return record_of(tx, study_row(tx, study_id))
+
+
+def study_row(tx: Transaction, study_id: int) -> Row[Any]:
+    """Return the row of a study, for `record_of`."""
+    row = tx.first(*study_query(study_id))
     if row is None:
-        raise _no_study(study_id)
-    return _record(tx, row)
+        raise no_study(study_id)
+    return row
+
+
+def study_query(study_id: int) -> Statement:
+    """Return the query of `study_row`, for `Transaction.expect`."""
+    return _BY_ID, {"id": study_id}
 
 
 def study_named(tx: Transaction, name: str) -> StudyRecord:
@@ -181,7 +98,7 @@ def study_named(tx: Transaction, name: str) -> StudyRecord:
     row = tx.first(_BY_NAME, {"name": name})
     if row is None:
         raise _unknown(tx, name)
-    return _record(tx, row)
+    return record_of(tx, row)
 
 
 def _unknown(tx: Transaction, name: str) -> StudyNotFoundError:
@@ -195,13 +112,14 @@ def studies(tx: Transaction) -> list[StudyRecord]:
     found = []
     for row in tx.all(_ALL):
         try:
-            found.append(_record(tx, row))
+            found.append(record_of(tx, row))
         except SchemaError as error:  # one damaged study does not hide the others
             warnings.warn(f"left out: {error}", stacklevel=2)
     return found
 
 
-def _record(tx: Transaction, row: Any) -> StudyRecord:
+def record_of(tx: Transaction, row: Any) -> StudyRecord:
+    """Return what a row says of a study."""
     try:
         return _read_record(tx, row)
     except (ValueError, TypeError) as error:
@@ -213,17 +131,20 @@ def _record(tx: Transaction, row: Any) -> StudyRecord:
 
 
 def _read_record(tx: Transaction, row: Any) -> StudyRecord:
-    spec: StudySpec = tx.constant(("spec", row.id), lambda: _spec(tx, row.id))
+    spec = spec_of(tx, row.id)
+    if (spec.name, spec.priority) != (row.name, row.priority):  # they may change, unlike the rest
+        spec = replace(spec, name=row.name, priority=row.priority)
     space: dict[str, Any] = tx.constant(
-        ("space", row.id, row.space_version), lambda: decode(_space_text(tx, row.id, row.space_version))
+        ("space", row.id, row.space_version), lambda: decode(space_text(tx, row.id, row.space_version))
     )
     return StudyRecord(
         row.id,
         spec,
         StudyState(row.state),
         row.revision,
-        row.budget_trials,
+        Budget(row.budget_trials, row.budget_s, row.deadline_us, row.budget_cost, row.budget_parallel),
         row.issued,
+        row.cost,
         row.window_size,
         row.space_version,
         dict(space),
@@ -232,18 +153,39 @@ def _read_record(tx: Transaction, row: Any) -> StudyRecord:
         row.created_us,
         row.started_us,
         row.ended_us,
+        bool(row.abort),
     )
+
+
+def spec_of(tx: Transaction, study_id: int) -> StudySpec:
+    """Return what is fixed about a study, with the name and priority of when it was first read."""
+    spec: StudySpec = tx.constant(("spec", study_id), lambda: _spec(tx, study_id))
+    return spec
 
 
 def _spec(tx: Transaction, study_id: int) -> StudySpec:
     row = tx.first(_FIXED, {"id": study_id})
-    assert row is not None
-    return rows.spec_from_row(row, _space_text(tx, study_id, 0))
+    if row is None:
+        raise no_study(study_id)
+    return rows.spec_from_row(row, space_text(tx, study_id, 0))
 
 
-def _space_text(tx: Transaction, study_id: int, version: int) -> str:
+def space_text(tx: Transaction, study_id: int, version: int) -> str:
+    """Return the JSON text of one version of a space."""
     row = tx.first(_SPACE, {"id": study_id, "version": version})
     return "null" if row is None else row.space
+
+
+def spaces(tx: Transaction, study_id: int) -> list[Mapping[str, Any]]:
+    """See `Storage.spaces`."""
+    study_by_id(tx, study_id)
+    return [decode(row.space) for row in tx.all(_SPACES, {"id": study_id})]
+
+
+def states_of(tx: Transaction, study_ids: set[int]) -> dict[int, tuple[StudyState, bool]]:
+    """Return the state of each study that exists, and whether its running trials are to be broken off."""
+    found = tx.all(_STATES, {"ids": sorted(study_ids)})
+    return {row.id: (StudyState(row.state), bool(row.abort)) for row in found}
 
 
 def events(tx: Transaction, study_id: int, since: int, limit: int) -> list[Event]:
@@ -258,12 +200,8 @@ def events(tx: Transaction, study_id: int, since: int, limit: int) -> list[Event
 
 def create_study(tx: Transaction, fixed: Mapping[str, Any], space: str) -> int:
     """Insert a study with its fixed columns and version 0 of its space, and return its key."""
-    name = fixed["name"]
-    if tx.first(_BY_NAME, {"name": name}) is not None:
-        raise StudyExistsError(
-            f"a study called {name!r} exists in this ledger.",
-            hint="Take another name, or load it (load_if_exists=True).",
-        )
+    one_by_one(tx)
+    refuse_taken(tx, fixed["name"])
     if fixed["dataset_id"] is not None and tx.first(_DATASET, {"id": fixed["dataset_id"]}) is None:
         raise InputError(f"the study's data set, {fixed['dataset_id']}, is not in this ledger.")
     start = {
@@ -277,79 +215,48 @@ def create_study(tx: Transaction, fixed: Mapping[str, Any], space: str) -> int:
         "user_attrs": "{}",
         "ensemble_worker": "",
         "ensemble_lease_us": 0,
+        "cost": 0.0,
+        "abort": 0,
         "created_us": tx.now_us,
     }
     (study_id,) = tx.run(insert(schema.studies), {**fixed, **start}).inserted_primary_key or (0,)
-    tx.run(_ADD_SPACE, {"study_id": study_id, "version": 0, "space": space, "created_us": tx.now_us})
+    tx.run(ADD_SPACE, {"study_id": study_id, "version": 0, "space": space, "created_us": tx.now_us})
     head_of(tx, study_id).write(tx, "create")
+    tx.mark = created(_CREATED, study_id, tx.now_us)
     return int(study_id)
 
 
-def delete_study(tx: Transaction, name: str) -> None:
-    """See `Storage.delete_study`; what belongs to the study goes by the foreign keys."""
-    if tx.run(delete(schema.studies).where(_S.name == bindparam("key")), {"key": name}).rowcount == 0:
-        raise _unknown(tx, name)
-
-
-def set_state(tx: Transaction, study_id: int, state: StudyState) -> StudyRecord:
-    """See `Storage.set_state`."""
-    head = head_of(tx, study_id)
-    if head.state != state.value:
-        head.move_to(state, tx.now_us)
-        head.write(tx, "state", state=state.value)
-    return study_by_id(tx, study_id)
-
-
-def set_budget(tx: Transaction, study_id: int, trials: int | None) -> StudyRecord:
-    """See `Storage.set_budget`."""
-    head = head_of(tx, study_id)
-    old = head.budget_trials
-    if trials != old:
-        head.budget_trials = trials
-        if old is not None and (trials is None or trials > old):
-            head.reopen(tx.now_us)
-        head.write(tx, "budget", trials=trials)
-    return study_by_id(tx, study_id)
-
-
-def set_window(tx: Transaction, study_id: int, window: int) -> StudyRecord:
-    """See `Storage.set_window`."""
-    head = head_of(tx, study_id)
-    if head.window_size is None:
-        head.window_size = window
-        head.write(tx, "window", window=window)
-    return study_by_id(tx, study_id)
-
-
-def set_user_attrs(tx: Transaction, study_id: int, attrs: Mapping[str, Any]) -> StudyRecord:
-    """See `Storage.set_user_attrs`; ``budget_s`` and ``deadline_us`` also fill the columns of that name."""
-    head = head_of(tx, study_id)
-    row = tx.first(_ATTRS, {"id": study_id})
-    assert row is not None
-    all_attrs = merged(decode(row.user_attrs), attrs, "user_attrs")
-    tx.run(
-        _SAVE_ATTRS,
-        {
-            "key": study_id,
-            "user_attrs": encode(all_attrs),
-            "budget_s": finite(all_attrs.get("budget_s")),
-            "deadline_us": whole(all_attrs.get("deadline_us")),
-        },
-    )
-    head.write(tx, "attrs", names=list(attrs))
-    return study_by_id(tx, study_id)
-
-
-def add_space(tx: Transaction, study_id: int, space: Mapping[str, Any], based_on: int) -> StudyRecord:
-    """See `Storage.add_space`."""
-    head = head_of(tx, study_id)
-    if head.space_version == based_on:
-        head.space_version += 1
-        head.closed = ""  # a wider space holds configurations that nobody has tried
-        form = encode(plain(space, "the space"))
-        tx.run(
-            _ADD_SPACE,
-            {"study_id": study_id, "version": head.space_version, "space": form, "created_us": tx.now_us},
+def refuse_taken(tx: Transaction, name: str) -> None:
+    """Raise if a study has this name."""
+    if tx.first(_ID, {"name": name}) is not None:
+        raise StudyExistsError(
+            f"a study called {name!r} exists in this ledger.",
+            hint="Take another name, or load it (load_if_exists=True).",
         )
-        head.write(tx, "space", version=head.space_version)
-    return study_by_id(tx, study_id)
+
+
+def delete_study(tx: Transaction, name: str, force: bool, expired: Callable[[Transaction, int], int]) -> None:
+    """See `Storage.delete_study`; what belongs to the study goes by the foreign keys.
+
+    `expired` tells which leases of a study have run out (`leases.expired_before`).
+    """
+    row = tx.first(_ID, {"name": name})
+    if row is None:
+        raise _unknown(tx, name)
+    leased = {"study": row.id, "expired": expired(tx, row.id), "one": 1}
+    if not force and tx.first(_LEASED, leased) is not None:
+        raise _runs(name)
+    tx.run(_DROP_TRIALS, {"study": row.id})  # before the study's row, in the order of all locks
+    head_of(tx, row.id)
+    if not force and tx.first(_LEASED, leased) is not None:  # claimed meanwhile
+        raise _runs(name)
+    tx.run(_DROP, {"key": row.id})
+    tx.mark = lambda later: is_gone(later, row.id)
+
+
+def _runs(name: str) -> StudyStateError:
+    return StudyStateError(
+        f"trials of the study {name!r} run at this moment, so it is not deleted.",
+        hint="Stop it first and let its workers leave, or delete it with force=True (--force).",
+        code="E_STUDY_RUNNING",
+    )

@@ -1,12 +1,15 @@
 """Trials, and what they leave, into rows and back.
 
 A row that somebody edited by hand does not take the study down: a trial that cannot be read is shown as
-failed, with the reason.
+failed, with the reason, and a report is left out. Names that all trials share are interned: a hundred
+thousand trials of ten parameters are a million strings otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Row
@@ -22,18 +25,21 @@ from modelwright.records import (
     Trial,
     TrialState,
 )
-from modelwright.storage.plain import clean_text, plain
+from modelwright.storage.plain import clean_text, config_key, plain
 from modelwright.storage.sql import schema
 from modelwright.storage.sql.encoding import decode, encode, finite, text_or_none
 
 __all__ = [
     "TRIAL_COLUMNS",
     "artifact_from_row",
+    "artifact_rows",
     "failure_to_row",
     "new_trial_row",
     "outcome_to_row",
     "proposal_to_row",
-    "report_from_row",
+    "report_rows",
+    "reports_from_rows",
+    "result_to_row",
     "trial_from_row",
 ]
 
@@ -62,7 +68,7 @@ def trial_from_row(row: Row[Any]) -> Trial:
         return Trial(
             number,
             TrialState(state),
-            None if params is None else _mapping(params),
+            None if params is None else {intern(name): value for name, value in _mapping(params).items()},
             tuple(map(float, decode(values))),
             failure,
             fidelity,
@@ -72,13 +78,13 @@ def trial_from_row(row: Row[Any]) -> Trial:
             attempts,
             space_version,
             bool(enqueued),
-            Provenance(optimizer, optimizer_version, reason, seen_revision),
+            Provenance(intern(optimizer), intern(optimizer_version), reason, seen_revision),
             _mapping(user_attrs),
             _mapping(metrics),
             duration_s,
             revision,
             finished_revision,
-            worker,
+            intern(worker),
             queued_us,
             started_us,
             ended_us,
@@ -97,6 +103,8 @@ def trial_from_row(row: Row[Any]) -> Trial:
 
 
 def _mapping(text: str) -> dict[str, Any]:
+    if text == "{}":  # what most trials have, of which a study may have many
+        return {}
     value = decode(text)
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {text[:40]!r}")
@@ -137,8 +145,10 @@ def new_trial_row(study_id: int, number: int, space_version: int, queued_us: int
 
 def proposal_to_row(proposal: Proposal, provenance: Provenance) -> dict[str, Any]:
     """Return the columns that a proposal sets."""
+    params = plain(proposal.params, "params")
     return {
-        "params": encode(plain(proposal.params, "params")),
+        "params": encode(params),
+        "config_key": config_key(params, proposal.fidelity),
         "fidelity": proposal.fidelity,
         "parent": proposal.parent,
         "partition_index": proposal.partition,
@@ -151,21 +161,28 @@ def proposal_to_row(proposal: Proposal, provenance: Provenance) -> dict[str, Any
 
 def outcome_to_row(outcome: Outcome, user_attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that an accepted outcome sets; `user_attrs` are those of the trial so far."""
-    metrics = plain(outcome.metrics, "metrics") if outcome.metrics else {}
-    values = [float(value) for value in outcome.values]
     return {
         "state": outcome.state.value,
+        **failure_to_row(outcome.failure),
+        **result_to_row(outcome.values, outcome.metrics),
+        "user_attrs": encode({**user_attrs, **plain(outcome.user_attrs, "user_attrs")}),
+        "duration_s": outcome.duration_s,
+    }
+
+
+def result_to_row(values: Sequence[float], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of values and metrics, with what is shown of them."""
+    values = [float(value) for value in values]
+    metrics = plain(metrics, "metrics") if metrics else {}
+    return {
         "value": finite(values[0]) if values else None,
         "values_json": encode(values),
-        **failure_to_row(outcome.failure),
-        "user_attrs": encode({**user_attrs, **plain(outcome.user_attrs, "user_attrs")}),
         "metrics": encode(metrics),
         "cv_mean": finite(metrics.get("cv_mean")),
         "cv_std": finite(metrics.get("cv_std")),
         "test_score": finite(metrics.get("test_score")),
         "model_location": text_or_none(metrics.get("model_location")),
         "metrics_location": text_or_none(metrics.get("metrics_location")),
-        "duration_s": outcome.duration_s,
     }
 
 
@@ -181,9 +198,61 @@ def failure_to_row(failure: Failure | None) -> dict[str, Any]:
     }
 
 
-def report_from_row(row: Row[Any]) -> tuple[int, Report]:
-    """Return (trial number, report) of a row with number, step, fold and values_json."""
-    return row.number, Report(row.step, decode(row.values_json), row.fold)
+def report_rows(
+    study_id: int, number: int, fence: int, reports: Sequence[Report], revision: int, at_us: int
+) -> list[dict[str, Any]]:
+    """Return the rows of reports, which are plain already."""
+    return [
+        {
+            "study_id": study_id,
+            "revision": revision,
+            "position": position,
+            "number": number,
+            "fence": fence,
+            "step": item.step,
+            "fold": item.fold,
+            "values_json": encode(item.values),
+            "at_us": at_us,
+        }
+        for position, item in enumerate(reports)
+    ]
+
+
+def artifact_rows(
+    study_id: int, number: int, fence: int, artifacts: Sequence[Artifact]
+) -> list[dict[str, Any]]:
+    """Return the rows of a trial's artifacts."""
+    return [
+        {
+            "study_id": study_id,
+            "number": number,
+            "fence": fence,
+            "name": clean_text(item.name),
+            "location": clean_text(item.location),
+            "sha256": item.sha256,
+            "size": item.size,
+            "format": item.format,
+        }
+        for item in artifacts
+    ]
+
+
+def reports_from_rows(rows: Iterable[Row[Any]]) -> list[tuple[int, Report]]:
+    """Return (trial number, report) of each row with number, step, fold and values_json.
+
+    One that cannot be read is left out with a warning.
+    """
+    found = []
+    for row in rows:
+        try:
+            found.append((row.number, Report(row.step, _mapping(row.values_json), row.fold)))
+        except (ValueError, TypeError) as error:
+            warnings.warn(
+                f"left out: a report of trial {row.number}, at step {row.step!r}, cannot be read: {error} "
+                "(E_DB_ROW).",
+                stacklevel=2,
+            )
+    return found
 
 
 def artifact_from_row(row: Row[Any]) -> tuple[int, Artifact]:

@@ -5,6 +5,8 @@ A migration never changes once it is released, so it takes nothing from the code
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import LONGTEXT
@@ -32,8 +34,15 @@ def _key() -> TypeEngine[int]:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+def _table(name: str, *parts: Any, **options: Any) -> None:
+    for dialect in ("mysql", "mariadb"):
+        for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin")):
+            options[f"{dialect}_{option}"] = value
+    op.create_table(name, *parts, **options)
+
+
 def _catalogue() -> None:
-    op.create_table(
+    _table(
         "datasets",
         sa.Column("id", _key(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -52,7 +61,7 @@ def _catalogue() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
-    op.create_table(
+    _table(
         "workers",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -67,7 +76,7 @@ def _catalogue() -> None:
 
 
 def _studies() -> None:
-    op.create_table(
+    _table(
         "studies",
         sa.Column("id", _key(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -119,7 +128,7 @@ def _studies() -> None:
 
 
 def _parts_of_studies() -> None:
-    op.create_table(
+    _table(
         "space_versions",
         sa.Column("study_id", _key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -129,7 +138,7 @@ def _parts_of_studies() -> None:
         sa.PrimaryKeyConstraint("study_id", "version"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    _table(
         "partitions",
         sa.Column("id", _key(), nullable=False),
         sa.Column("study_id", _key(), nullable=False),
@@ -144,7 +153,7 @@ def _parts_of_studies() -> None:
         sa.UniqueConstraint("study_id", "position", name="uq_partitions_position"),
         sqlite_autoincrement=True,
     )
-    op.create_table(
+    _table(
         "ensembles",
         sa.Column("study_id", _key(), nullable=False),
         sa.Column("iteration", sa.BigInteger(), nullable=False),
@@ -158,7 +167,7 @@ def _parts_of_studies() -> None:
         sa.PrimaryKeyConstraint("study_id", "iteration"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    _table(
         "events",
         sa.Column("study_id", _key(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
@@ -174,7 +183,7 @@ def _parts_of_studies() -> None:
 
 
 def _trials() -> None:
-    op.create_table(
+    _table(
         "trials",
         sa.Column("id", _key(), nullable=False),
         sa.Column("study_id", _key(), nullable=False),
@@ -229,7 +238,7 @@ def _trials() -> None:
 
 
 def _parts_of_trials() -> None:
-    op.create_table(
+    _table(
         "attempts",
         sa.Column("study_id", _key(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -246,7 +255,7 @@ def _parts_of_trials() -> None:
         sa.PrimaryKeyConstraint("study_id", "number", "fence"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    _table(
         "reports",
         sa.Column("study_id", _key(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
@@ -262,7 +271,7 @@ def _parts_of_trials() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_reports_number", "reports", ["study_id", "number"], unique=False)
-    op.create_table(
+    _table(
         "artifacts",
         sa.Column("study_id", _key(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -278,7 +287,16 @@ def _parts_of_trials() -> None:
     )
 
 
-_MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f', {column} / 1000000.0, 'unixepoch')"}
+_POSTGRESQL_MOMENT = (
+    "to_char(to_timestamp({column} / 1000000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')"
+)
+_MYSQL_MOMENT = "CAST(TIMESTAMPADD(MICROSECOND, {column}, CAST('1970-01-01' AS DATETIME(6))) AS CHAR(23))"
+_MOMENT = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {column} / 1000000.0, 'unixepoch')",
+    "postgresql": _POSTGRESQL_MOMENT,
+    "mysql": _MYSQL_MOMENT,
+    "mariadb": _MYSQL_MOMENT,
+}
 
 
 def _views(moment: str) -> None:
