@@ -14,10 +14,17 @@ from modelwright.execution import (
     environment_for,
     make_executor,
 )
+from modelwright.execution.simulated import SimulatedExecutor
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("inline", InlineExecutor), ("thread", ThreadExecutor), ("local", LocalExecutor)]
+    ("name", "expected"),
+    [
+        ("inline", InlineExecutor),
+        ("thread", ThreadExecutor),
+        ("local", LocalExecutor),
+        ("simulated", SimulatedExecutor),
+    ],
 )
 def test_names_become_executors(name, expected):
     executor = make_executor(name, slots=[Resources(cpus=2)], helper_slots=1, preload=())
@@ -50,6 +57,8 @@ def test_the_environment_of_a_task():
         "OMP_NUM_THREADS": "2",
         "OPENBLAS_NUM_THREADS": "2",
         "MKL_NUM_THREADS": "2",
+        "BLIS_NUM_THREADS": "2",
+        "VECLIB_MAXIMUM_THREADS": "2",
         "NUMEXPR_NUM_THREADS": "2",
         "CUDA_VISIBLE_DEVICES": "1",
         "MODELWRIGHT_LOG": "debug",

@@ -30,6 +30,7 @@ from modelwright.execution.base import (
 )
 
 if TYPE_CHECKING:
+    from modelwright.execution.dask import DaskExecutor
     from modelwright.execution.inline import InlineExecutor
     from modelwright.execution.local import LocalExecutor
     from modelwright.execution.thread import ThreadExecutor
@@ -39,6 +40,7 @@ __all__ = [
     "EXECUTORS",
     "Answer",
     "Channel",
+    "DaskExecutor",
     "End",
     "EndKind",
     "Ended",
@@ -63,8 +65,10 @@ EXECUTORS = Registry(
     "executor",
     {
         "inline": "modelwright.execution.inline:InlineExecutor",
+        "simulated": "modelwright.execution.simulated:SimulatedExecutor",
         "thread": "modelwright.execution.thread:ThreadExecutor",
         "local": "modelwright.execution.local:LocalExecutor",
+        "dask": "modelwright.execution.dask:DaskExecutor",
     },
     group="modelwright.executors",
 )
@@ -72,7 +76,12 @@ EXECUTORS = Registry(
 # Processes, sockets and selectors take their time to load; a study that only asks and tells needs none.
 __getattr__ = lazy_names(
     __name__,
-    {"InlineExecutor": "inline", "LocalExecutor": "local", "ThreadExecutor": "thread"},
+    {
+        "DaskExecutor": "dask",
+        "InlineExecutor": "inline",
+        "LocalExecutor": "local",
+        "ThreadExecutor": "thread",
+    },
 )
 
 
@@ -88,7 +97,7 @@ def make_executor(
     Parameters
     ----------
     name : str
-        ``"inline"``, ``"thread"``, ``"local"``, a plug-in's name, or ``"module:Class"``.
+        ``"inline"``, ``"thread"``, ``"local"``, ``"dask"``, a plug-in's name, or ``"module:Class"``.
     slots : int or sequence of Resources, default=1
         Slots for trials; an int makes that many of one core each.
     helper_slots : int, default=0

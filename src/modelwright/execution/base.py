@@ -18,11 +18,14 @@ This package imports nothing of ours but errors and `_base`: it could stand alon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
+
+from modelwright.errors import ExecutionError
 
 __all__ = [
     "Answer",
@@ -53,20 +56,23 @@ class Resources:
     memory_mb : float, optional
         What a task in this slot may use; None is no limit.
     gpus : tuple of str
-        Device names, as ``CUDA_VISIBLE_DEVICES`` takes them.
+        Device names, as ``CUDA_VISIBLE_DEVICES`` takes them. Two slots that name one device share it.
     role : str
         Tasks run in slots of their own role: ``"trial"``, or ``"helper"`` for work beside trials.
+    cores : tuple of int
+        The cores that its processes stay on; any where empty.
     """
 
     cpus: int = 1
     memory_mb: float | None = None
     gpus: tuple[str, ...] = ()
     role: str = "trial"
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a task may use before it is ended.
+    """What a task may use before it is ended; None is no limit.
 
     Attributes
     ----------
@@ -76,11 +82,37 @@ class Limits:
         Of its whole process tree, shared pages counted in proportion (PSS).
     grace_s : float
         Time between being asked to go and being killed.
+    cpu_s : float, optional
+        Seconds of computing, over all processes and threads of its tree.
+    output_mb : float, optional
+        What it may print, to standard output and error together, before it is ended.
+    disk_mb : float, optional
+        What may lie in its folder and in its folder for temporary files together.
+    kept_output_mb : float
+        How much of each of the two streams stays in its file; the middle of a longer one is cut out.
+
+    Examples
+    --------
+    >>> Limits(wall_s=60, cpu_s=120).memory_mb is None
+    True
     """
 
     wall_s: float | None = None
     memory_mb: float | None = None
     grace_s: float = 2.0
+    cpu_s: float | None = None
+    output_mb: float | None = None
+    disk_mb: float | None = None
+    kept_output_mb: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("wall_s", "memory_mb", "cpu_s", "output_mb", "disk_mb", "kept_output_mb"):
+            value = getattr(self, name)
+            if value is None and name != "kept_output_mb":
+                continue
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
+                raise ExecutionError(f"expected {name} to be a positive number, got {value!r}.")
 
 
 class Channel(Protocol):
@@ -142,8 +174,11 @@ class EndKind(StrEnum):
 
     RESULT = "result"  # the function returned
     ERROR = "error"  # it raised
-    TIMEOUT = "timeout"  # its wall-time limit
+    TIMEOUT = "timeout"  # its limit of wall time
+    CPU = "cpu"  # its limit of computing time
     MEMORY = "memory"  # its memory limit, or the kernel's out-of-memory killer
+    OUTPUT = "output"  # its limit of what it prints
+    DISK = "disk"  # its limit of what it stores
     EXIT = "exit"  # its process left without a result
     SIGNAL = "signal"  # its process died of a signal that was not ours
     CANCELLED = "cancelled"  # `Job.cancel`
@@ -164,7 +199,10 @@ class ErrorInfo:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a task ended, with figures."""
+    """How a task ended, with figures.
+
+    `detail` says why in one line; `output` is the end of what it printed, where that went to files.
+    """
 
     kind: EndKind
     result: Any = None
@@ -173,6 +211,7 @@ class End:
     exit_code: int | None = None
     wall_s: float = 0.0
     peak_memory_mb: float | None = None
+    output: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -248,17 +287,22 @@ class Executor(Protocol):
         """Kill what still runs and give everything back."""
 
 
+_THREAD_COUNTS = (  # by which numeric libraries size their pools when they are loaded
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_SECRETS = ("MODELWRIGHT_SECRET_", "MODELWRIGHT_STORAGE", "MODELWRIGHT_TOKEN")  # how their names begin
+
+
 def environment_for(resources: Resources, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a task: the user's, fitted to the slot, less secrets of ours."""
-    environment = {
-        name: value
-        for name, value in base.items()
-        if not name.startswith("MODELWRIGHT_SECRET_")
-        and name not in ("MODELWRIGHT_STORAGE", "MODELWRIGHT_TOKEN")
-    }
+    environment = {name: value for name, value in base.items() if not name.startswith(_SECRETS)}
     threads = str(max(1, resources.cpus))
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        environment[name] = threads
+    environment |= dict.fromkeys(_THREAD_COUNTS, threads)
     if resources.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(resources.gpus)
     return environment

@@ -84,5 +84,38 @@ def test_some_children_are_spared():
     spared.wait()
 
 
+def test_computing_time_includes_children_that_were_waited_for():
+    script = "import os, subprocess, sys\n"
+    script += "subprocess.run([sys.executable, '-c', 'sum(range(10_000_000))'], check=True)\n"
+    script += "print(os.times().children_user + os.times().children_system, flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        children_s = float(process.stdout.readline())
+        assert children_s <= system.cpu_s([process.pid]) < children_s + 10
+        assert system._cpu_by_psutil([process.pid]) == pytest.approx(system.cpu_s([process.pid]), abs=0.1)
+        process.communicate("\n")
+    assert system.cpu_s([process.pid]) == 0
+
+
 def test_the_kernels_kills_are_counted():
-    assert system.oom_kills() >= 0
+    assert min(system.oom_kills()) >= 0
+
+
+@pytest.mark.parametrize(
+    ("groups", "file"),
+    [
+        ("0::/user.slice/job\n", "user.slice/job/memory.events"),
+        ("5:cpu,cpuacct:/\n4:memory:/job\n0::/\n", "memory/job/memory.oom_control"),
+    ],
+)
+def test_kills_in_our_own_control_group_are_told_apart(tmp_path, monkeypatch, groups, file):
+    """Both versions of control groups, as the kernel shows them."""
+    (tmp_path / "cgroup").write_text(groups)
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text("low 0\noom_kill_disable 0\noom_kill 3\n")
+    found = system._memory_groups.__wrapped__(str(tmp_path / "cgroup"), str(tmp_path))
+    assert str(path) in found
+    monkeypatch.setattr(system, "_memory_groups", lambda: found)
+    assert system.oom_kills().here == 3

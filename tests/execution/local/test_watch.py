@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelwright.execution.local import system, watch
-from modelwright.execution.local.watch import MemoryWatch, megabytes
+from modelwright.execution.local.watch import CpuWatch, MemoryWatch, megabytes
 
 
 @pytest.fixture
@@ -75,10 +75,22 @@ def test_without_a_limit_the_peak_is_still_recorded(memory):
     assert watched.peak_mb == 400.0
 
 
+def test_computing_time_is_looked_at_when_it_could_be_over(monkeypatch):
+    used = iter([1.0, 5.0, 10.5])
+    monkeypatch.setattr(system, "cpu_s", lambda pids: next(used))
+    watched = CpuWatch(10.0, lambda: 0.0, cores=4, now=0.0)
+    assert watched.next_at == 2.5
+    assert not watched.exceeded([1], 2.5)
+    assert watched.next_at == 2.5 + 9.0 / 4
+    assert not watched.exceeded([1], 4.75)
+    assert watched.exceeded([1], 6.0)
+    assert watched.figure(6.0) == "cpu: 10.5 s of 10 s at 6 s"
+
+
 def test_amounts_in_words():
     assert [megabytes(amount) for amount in (0.4, 999.4, 1000, 4096)] == [
         "0 MB",
         "999 MB",
-        "1.0 GB",
+        "1 GB",
         "4.1 GB",
     ]

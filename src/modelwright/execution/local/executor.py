@@ -7,6 +7,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from modelwright.errors import ExecutionError, ObjectiveTransportError
 from modelwright.execution._common import check_task, error_end, make_slots
@@ -24,6 +25,7 @@ from modelwright.execution.base import (
     Started,
     Task,
 )
+from modelwright.execution.local.fitting import with_cores
 from modelwright.execution.local.seat import LocalJob, Seat
 from modelwright.execution.local.service import LauncherService
 from modelwright.execution.local.transport import pack_argument
@@ -37,15 +39,19 @@ _CLOSING_S = 15.0  # how long `close` waits for the keepers to have killed every
 class LocalExecutor:
     """Runs each task in a fresh process on this machine.
 
-    Limits are hard: they are enforced on the whole process tree by a keeper outside it. At the wall-time
-    limit, and when cancelled, the tree gets SIGTERM and after the grace SIGKILL; above the memory limit it is
-    killed at once. Whatever a task does to its process is its own end only. It runs with the environment of
-    `environment_for`, in the current folder, and is forked from a process that has imported what its function
-    needs; numpy's global generator is therefore in the same state in each. It ends by ``os._exit`` when its
-    function returns: threads that still run and ``atexit`` handlers are not waited for.
+    Limits are hard: they are enforced on the whole process tree by a keeper outside it. At the limits of wall
+    time and computing time, and when cancelled, the tree gets SIGTERM and after the grace SIGKILL; above the
+    limits of memory, output and disk it is killed at once. Whatever a task does to its process is its own end
+    only. It runs with the environment of `environment_for`, in the current folder, and is forked from a
+    process that has imported what its function needs; numpy's global generator is therefore in the same state
+    in each. It ends by ``os._exit`` when its function returns: threads that still run and ``atexit`` handlers
+    are not waited for.
 
     The peak memory of an end is the largest proportional set size (PSS) of the tree that was seen; for tasks
     that end before the first look, the largest resident size of their process.
+
+    Temporary files of a task go to a folder of its own (``TMPDIR``), which is removed with all that is in it
+    when the task is over.
 
     Needs ``os.fork``. All of it works on Linux. On macOS a process that a trial cuts loose may outlive it,
     since orphans go to the system, and shared pages are counted in full.
@@ -58,6 +64,13 @@ class LocalExecutor:
         Slots of role ``"helper"`` besides.
     preload : sequence of str, optional
         Modules to import before the first task comes.
+    reuse : int, default=1
+        How many tasks a process may run in turn, for tasks so short that a fork for each is too dear. They
+        then share what a process has: its modules' state, working folder and environment. A process is given
+        no further task after one that failed, or that left threads or processes behind.
+    pin : bool, optional
+        Whether slots keep to cores of their own, each to its share of those that this process may use,
+        where there are enough for all; so by default, unless the variable ``MODELWRIGHT_PIN`` is 0.
 
     Examples
     --------
@@ -74,14 +87,25 @@ class LocalExecutor:
     isolates = True
 
     def __init__(
-        self, slots: int | Sequence[Resources] = 1, *, helper_slots: int = 0, preload: Sequence[str] = ()
+        self,
+        slots: int | Sequence[Resources] = 1,
+        *,
+        helper_slots: int = 0,
+        preload: Sequence[str] = (),
+        reuse: int = 1,
+        pin: bool | None = None,
     ) -> None:
         if not hasattr(os, "fork"):
             raise ExecutionError(
                 "the local executor needs os.fork, which this system does not have.",
                 hint='Use executor="thread".',
             )
-        self._slots = make_slots(slots, helper_slots)
+        if reuse < 1:
+            raise ExecutionError(f"expected `reuse` to be at least 1 task for a process, got {reuse!r}.")
+        pinned = os.environ.get("MODELWRIGHT_PIN", "1") != "0" if pin is None else pin
+        offered = make_slots(slots, helper_slots)
+        self._slots = with_cores(offered) if pinned else offered
+        self._reuse = reuse
         self._preload = tuple(preload)
         self._seats = [Seat(index, resources) for index, resources in enumerate(self._slots)]
         self._waiting: deque[LocalJob] = deque()
@@ -246,14 +270,15 @@ class LocalExecutor:
             seat.service = self._service
             seat.keeper, seat.link = self._service.open_keeper(seat.resources)
             seat.functions = frozenset(self._service.functions)
-        limits = task.limits
+        limits = asdict(task.limits)
+        if limits["memory_mb"] is None:
+            limits["memory_mb"] = seat.resources.memory_mb
         head = {
             "job": job.number,
             "function": function,
-            "wall_s": limits.wall_s,
-            "memory_mb": limits.memory_mb if limits.memory_mb is not None else seat.resources.memory_mb,
-            "grace_s": limits.grace_s,
+            "limits": limits,
             "folder": str(task.folder.absolute()) if task.folder is not None else None,
+            "reuse": self._reuse,
         }
         seat.job, job.seat, job.slot = job, seat, seat.index
         seat.tell(Tag.RUN, head, job.argument)
@@ -276,4 +301,5 @@ def _end_of(frame: Frame) -> End:
         exit_code=head.get("exit_code"),
         wall_s=head["wall_s"],
         peak_memory_mb=head.get("peak_memory_mb"),
+        output=head.get("output", ""),
     )

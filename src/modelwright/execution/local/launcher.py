@@ -22,7 +22,7 @@ from typing import NoReturn
 from modelwright.execution._common import summary
 from modelwright.execution._payload import describe
 from modelwright.execution.base import Function, Resources
-from modelwright.execution.local import system
+from modelwright.execution.local import disk, system
 from modelwright.execution.local.keeper import run_keeper
 from modelwright.execution.local.wire import Frame, Link, Tag
 
@@ -45,6 +45,7 @@ class Launcher:
         self._coordinator = coordinator
         self._functions: dict[int, Function] = {}
         self._keepers: dict[int, int] = {}  # process id -> number
+        self._rooms = ""
         self._reader, self._writer = _signal_sockets()
         self._loading = False
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
@@ -77,6 +78,7 @@ class Launcher:
             sys.path[:], sys.argv[:] = frame.head["path"], frame.head["argv"]
             del os.environ["PYTHONPATH"]  # it was ours, for the start
             os.environ.update(frame.head["environment"])
+            self._rooms = frame.head["rooms"]
             with self._user_code():
                 _preload(frame.head["preload"])
         elif frame.tag is Tag.LOAD:
@@ -85,7 +87,7 @@ class Launcher:
             self._link.send(Tag.LOADED, {"function": frame.head["function"], "reason": reason})
         elif frame.tag is Tag.OPEN:
             offered = dict(frame.head["resources"])
-            resources = Resources(**offered | {"gpus": tuple(offered["gpus"])})
+            resources = Resources(**offered | {name: tuple(offered[name]) for name in ("gpus", "cores")})
             self._open(frame.head["keeper"], self._link.fds.popleft(), resources)
 
     @contextlib.contextmanager
@@ -123,7 +125,7 @@ class Launcher:
             signal.set_wakeup_fd(signals[1].fileno(), warn_on_full_buffer=False)
             for not_its in (self._link, self._reader, self._writer):
                 not_its.close()
-            run_keeper(sock, signals, launcher, self._functions, resources)
+            run_keeper(sock, signals, launcher, self._functions, resources, self._rooms)
         for ours in (sock, *signals):
             ours.close()
         if pid > 0:
@@ -155,6 +157,8 @@ class Launcher:
             with contextlib.suppress(BlockingIOError):
                 self._reader.recv(4096)
         system.kill_below(lambda reaped: None)
+        if self._rooms:
+            disk.remove(self._rooms)  # the coordinator may have been killed
         os._exit(0)
 
 

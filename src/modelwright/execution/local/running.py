@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,14 @@ from modelwright.execution._common import summary
 from modelwright.execution._payload import decode
 from modelwright.execution.base import EndKind, ErrorInfo, Limits
 from modelwright.execution.local import system
-from modelwright.execution.local.watch import MemoryWatch, megabytes
-from modelwright.execution.local.wire import Frame, Link, Tag
+from modelwright.execution.local.output import Output
+from modelwright.execution.local.processes import Process
+from modelwright.execution.local.watch import MemoryWatch, Watch, megabytes
+from modelwright.execution.local.wire import Frame, Tag
 
 __all__ = ["Running"]
+
+_TOGETHER_S = 0.01  # looks that are due so soon after each other are taken at once
 
 
 @dataclass(slots=True)
@@ -26,67 +30,94 @@ class Running:
     ----------
     job : int
         Its number with the coordinator.
-    pid : int
-        Of its own process, the first of its tree.
-    oom_kills : int
-        `system.oom_kills` before it began.
+    memory, output, watches
+        What looks after its limits; `watches` are all of them.
+    room : str, optional
+        Its folder for temporary files.
+    oom_kills : OomKills
+        The kernel's counters before it began.
     verdict : tuple, optional
         Why we end it, once we do: a kind and words.
     kill_at : float, optional
         When its grace is over, on the monotonic clock.
     outcome : Frame, optional
         What its function returned or raised.
-    status : int, optional
-        How its process ended, as `os.wait` tells it.
     notes : list of str
         What else should be said of its end.
     """
 
     job: int
-    pid: int
-    link: Link
+    process: Process
     limits: Limits
-    watch: MemoryWatch
     began: float
-    oom_kills: int
+    memory: MemoryWatch
+    output: Output | None
+    watches: Sequence[Watch]
+    room: str | None
+    oom_kills: system.OomKills
     verdict: tuple[EndKind, str] | None = None
     kill_at: float | None = None
     outcome: Frame | None = None
-    status: int | None = None
-    usage: resource.struct_rusage | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
         """Whether nothing more is to be expected of it."""
-        return self.outcome is not None or self.status is not None
+        return self.outcome is not None or self.process.status is not None
 
     @property
     def deadline(self) -> float:
         """When the clock next asks for something."""
+        next_look = min(watch.next_at for watch in self.watches)
         if self.kill_at is not None:
-            return min(self.kill_at, self.watch.next_at)
+            return min(self.kill_at, next_look)
         wall = self.limits.wall_s
-        return min(self.watch.next_at, self.began + wall if wall is not None else float("inf"))
+        return min(next_look, self.began + wall if wall is not None else float("inf"))
+
+    def due(self, now: float) -> list[Watch]:
+        """Return the watches that want to look now, or would in a moment."""
+        if all(watch.next_at > now for watch in self.watches):
+            return []
+        return [watch for watch in self.watches if watch.next_at <= now + _TOGETHER_S]
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether its process left no doubt that it may take another task."""
+        return (
+            self.outcome is not None
+            and self.outcome.tag is Tag.RESULT
+            and bool(self.outcome.head.get("again"))
+            and self.verdict is None
+            and not self.notes
+            and self.process.status is None
+            and not self.process.link.closed
+        )
 
     def report(self, now: float) -> tuple[dict[str, Any], bytes]:
         """Return how it ended, once nothing of it runs any more: the head and the body of a frame."""
         kind, detail, body = self._judge()
-        peak_mb = self.watch.peak_mb
-        if peak_mb is None and self.usage is not None:
-            peak_mb = self.usage.ru_maxrss / 1e3
         head = {
             "kind": kind,
             "detail": "; ".join(filter(None, [detail, *self.notes])),
             "exit_code": None if self.outcome is not None else self._exit_code,
             "wall_s": now - self.began,
-            "peak_memory_mb": peak_mb,
+            "peak_memory_mb": self._peak_mb,
+            "output": self.output.tail() if self.output is not None else "",
         }
         return head, body
 
     @property
+    def _peak_mb(self) -> float | None:
+        if self.memory.peak_mb is not None:
+            return self.memory.peak_mb
+        if self.process.usage is not None:
+            return self.process.usage.ru_maxrss / (1e3 if system.IN_KILOBYTES else 1e6)
+        return system.resident_mb([self.process.pid]) or None
+
+    @property
     def _exit_code(self) -> int | None:
-        return None if self.status is None else os.waitstatus_to_exitcode(self.status)
+        status = self.process.status
+        return None if status is None else os.waitstatus_to_exitcode(status)
 
     def _judge(self) -> tuple[EndKind, str, bytes]:
         if self.verdict is not None:
@@ -100,7 +131,16 @@ class Running:
         if code >= 0:
             return EndKind.EXIT, f"its process left with exit code {code} and without a result", b""
         number = signal.Signals(-code)
-        if number is signal.SIGKILL and system.oom_kills() > self.oom_kills:
-            peak = f" at {megabytes(self.watch.peak_mb)}" if self.watch.peak_mb is not None else ""
-            return EndKind.MEMORY, f"killed by the kernel, which was out of memory{peak}", b""
+        if number is signal.SIGKILL and (words := self._out_of_memory()):
+            return EndKind.MEMORY, words, b""
         return EndKind.SIGNAL, f"its process died of {number.name} ({signal.strsignal(number)})", b""
+
+    def _out_of_memory(self) -> str:
+        """Return what points to the kernel as the killer; empty where nothing does."""
+        now = system.oom_kills()
+        peak = f" at {megabytes(self.memory.peak_mb)}" if self.memory.peak_mb is not None else ""
+        if now.here > self.oom_kills.here:
+            return f"killed by the kernel, which was out of memory for this group of processes{peak}"
+        if now.anywhere > self.oom_kills.anywhere:  # it may have been somebody else's process
+            return f"likely killed by the kernel, which was out of memory{peak}"
+        return ""

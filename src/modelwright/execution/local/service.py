@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from modelwright.errors import ExecutionError, ObjectiveTransportError
 from modelwright.execution._waker import wait_for
 from modelwright.execution.base import Function, Resources, environment_for
+from modelwright.execution.local import disk
 from modelwright.execution.local.transport import pack_function
 from modelwright.execution.local.wire import Link, Tag
 
@@ -72,7 +74,14 @@ class LauncherService:
         self._sent = 0
         self._keepers = 0
         users = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
-        hello = {"path": path, "argv": sys.argv, "preload": list(preload), "environment": users}
+        self._rooms = _make_rooms()
+        hello = {
+            "path": path,
+            "argv": sys.argv,
+            "preload": list(preload),
+            "environment": users,
+            "rooms": self._rooms,
+        }
         self.link.send(Tag.HELLO, hello)
 
     @property
@@ -144,8 +153,18 @@ class LauncherService:
         except subprocess.TimeoutExpired:  # it is held up in native code
             self._process.kill()
             self._process.wait()
+        if self._rooms:
+            disk.remove(self._rooms)
 
     def _exit_code(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE_S)
         return self._process.returncode
+
+
+def _make_rooms() -> str:
+    """Make the folder for temporary files of trials; empty where there can be none."""
+    try:
+        return tempfile.mkdtemp(prefix="modelwright-")
+    except OSError:
+        return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import resource
 import signal
@@ -16,14 +17,20 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = [
+    "HAS_DEATH_SIGNAL",
+    "IN_KILOBYTES",
+    "OomKills",
     "Reaped",
     "adopt_orphans",
     "children",
+    "cpu_s",
     "descendants",
     "die_with_parent",
     "flush_c_streams",
+    "free_blocks",
     "kill_below",
     "oom_kills",
     "proportional_mb",
@@ -35,9 +42,12 @@ __all__ = [
 Reaped = tuple[int, int, resource.struct_rusage]  # process id, wait status, what it used
 
 _LINUX = sys.platform == "linux"
+HAS_DEATH_SIGNAL = _LINUX  # whether the kernel tells a process that its parent has ended
+IN_KILOBYTES = sys.platform != "darwin"  # the unit of `ru_maxrss`
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_MB = resource.getpagesize() / 1e6
+_TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _HAS_CHILDREN_FILE = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,6 +69,15 @@ def adopt_orphans() -> None:
 def flush_c_streams() -> None:
     """Write out what native libraries hold in their buffers of standard output."""
     _libc.fflush(None)
+
+
+def free_blocks(fd: int, begin: int, length: int) -> bool:
+    """Give a part of a file back to the disk, which leaves a hole there; return whether that is possible."""
+    if not (_LINUX and hasattr(_libc, "fallocate64")):
+        return False
+    keep_size, punch_hole = 1, 2
+    done: int = _libc.fallocate64(fd, keep_size | punch_hole, ctypes.c_int64(begin), ctypes.c_int64(length))
+    return done == 0
 
 
 def children(pid: int) -> list[int]:
@@ -108,15 +127,60 @@ def proportional_mb(pids: Iterable[int]) -> float:
     return total_kb * 1024 / 1e6
 
 
-def oom_kills() -> int:
-    """Return how often the kernel has killed for want of memory; only changes mean something."""
-    count = 0
-    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
-        with contextlib.suppress(OSError):
-            for line in _read(path).splitlines():
-                if line.startswith(b"oom_kill "):
-                    count += int(line.split()[1])
-    return count
+def cpu_s(pids: Iterable[int]) -> float:
+    """Return the seconds that these processes have computed, with the children that they waited for."""
+    if not _LINUX:
+        return _cpu_by_psutil(pids)
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError):
+            fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()  # a name may hold spaces
+            ticks += sum(map(int, fields[11:15]))
+    return ticks * _TICK_S
+
+
+class OomKills(NamedTuple):
+    """How often the kernel has killed for want of memory; only changes mean something.
+
+    Attributes
+    ----------
+    here : int
+        In the control group of this process, where that can be read.
+    anywhere : int
+        On the machine.
+    """
+
+    here: int
+    anywhere: int
+
+
+def oom_kills() -> OomKills:
+    """Read the kernel's counters of processes that it killed for want of memory."""
+    here = sum(_counted(path) for path in _memory_groups())
+    return OomKills(here, _counted("/proc/vmstat"))
+
+
+def _counted(path: str) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in _read(path).splitlines():
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+@functools.cache
+def _memory_groups(proc: str = "/proc/self/cgroup", mounted: str = "/sys/fs/cgroup") -> tuple[str, ...]:
+    """Return the files that count such kills for our control group, of either version of the kernel's."""
+    paths = []
+    with contextlib.suppress(OSError):
+        for line in _read(proc).decode().splitlines():
+            number, controllers, group = line.split(":", 2)
+            folder = group.strip("/")
+            if number == "0":
+                paths.append(f"{mounted}/{folder}/memory.events")
+            elif "memory" in controllers.split(","):
+                paths.append(f"{mounted}/memory/{folder}/memory.oom_control")
+    return tuple(paths)
 
 
 def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
@@ -188,3 +252,14 @@ def _resident_by_psutil(pids: Iterable[int]) -> float:
         with contextlib.suppress(psutil.Error):
             total += psutil.Process(pid).memory_info().rss
     return total / 1e6
+
+
+def _cpu_by_psutil(pids: Iterable[int]) -> float:
+    import psutil
+
+    total = 0.0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total

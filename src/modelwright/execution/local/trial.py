@@ -8,11 +8,13 @@ import io
 import os
 import pickle
 import resource
+import select
 import signal
 import socket
 import sys
 import threading
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,24 +22,48 @@ from modelwright.errors import ExecutionError, ObjectiveTransportError
 from modelwright.execution._payload import decode, describe, encode
 from modelwright.execution._waker import wait_for
 from modelwright.execution.base import Function, Resources
-from modelwright.execution.local import system
+from modelwright.execution.local import disk, system
+from modelwright.execution.local.output import NAMES, open_stream
 from modelwright.execution.local.wire import Frame, Link, Tag
 
-__all__ = ["TrialChannel", "run_trial"]
+__all__ = ["Order", "TrialChannel", "run_trial"]
 
 _FAILED_TO_REPORT = 70  # exit code where even the error could not be sent; sysexits.h: internal error
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a process is to run.
+
+    Attributes
+    ----------
+    function : int
+        The function's number.
+    folder : str, optional
+        Where its output goes.
+    room : str, optional
+        Where its temporary files go.
+    reusable : bool
+        Whether the process may be given another task after this one.
+    """
+
+    function: int
+    folder: str | None
+    room: str | None
+    reusable: bool = False
 
 
 class TrialChannel:
     """A trial's end of the socket to its keeper."""
 
-    def __init__(self, sock: socket.socket, folder: Path | None, resources: Resources) -> None:
-        self.folder = folder
+    def __init__(self, sock: socket.socket, resources: Resources) -> None:
+        self.folder: Path | None = None
         self.resources = resources
         self._link = Link(sock)
         self._lock = threading.Lock()  # threads of the trial take turns
         self._owner = os.getpid()
         self._inbox: list[tuple[str, Any]] = []
+        self.own_threads = 1
 
     def send(self, kind: str, payload: Any) -> None:
         """Tell the coordinator something."""
@@ -63,10 +89,33 @@ class TrialChannel:
             inbox, self._inbox = self._inbox, []
         return inbox
 
-    def finish(self, tag: Tag, body: bytes) -> None:
-        """Send how the function ended."""
+    def watch_keeper(self) -> None:
+        """Have a thread end this process when the keeper is gone, where the kernel does not."""
+        self.own_threads += 1
+        threading.Thread(target=self._await_hang_up, name="modelwright-keeper", daemon=True).start()
+
+    def _await_hang_up(self) -> None:
+        poll = select.poll()
+        poll.register(self._link, 0)  # a hang-up is always told, and nothing else wakes us
+        poll.poll()
+        os._exit(_FAILED_TO_REPORT)
+
+    def finish(self, tag: Tag, body: bytes, *, again: bool) -> None:
+        """Send how the function ended, and whether this process can take another task."""
         with self._lock:
-            self._put(tag, {}, body)
+            self._put(tag, {"again": again}, body)
+
+    def next_task(self) -> tuple[Order, bytes]:
+        """Wait for another task; what came for the last one is forgotten."""
+        while True:
+            wait_for(self._link)
+            self._link.receive()
+            self._check()
+            while self._link.frames:
+                frame = self._link.frames.popleft()
+                if frame.tag is Tag.RUN:
+                    self._inbox = []
+                    return Order(**frame.head), frame.body
 
     def _put(self, tag: Tag, head: dict[str, Any], body: bytes) -> None:
         if os.getpid() != self._owner:
@@ -97,29 +146,37 @@ class TrialChannel:
 def run_trial(
     sock: socket.socket,
     keeper: int,
-    function: Function,
+    functions: Mapping[int, Function],
+    order: Order,
     argument: bytes,
-    folder: str | None,
     resources: Resources,
 ) -> NoReturn:
-    """Be the process of a trial, from just after the fork to its end.
+    """Be the process of a trial, or of several in turn, from just after the fork to its end.
 
     It leaves by ``os._exit``: handlers that this process inherited from its ancestors are not its own to run.
     """
     code = _FAILED_TO_REPORT
     try:
-        _settle(keeper)
-        channel = TrialChannel(sock, Path(folder) if folder is not None else None, resources)
-        tag, body = _outcome(function, argument, channel)
-        _flush()
-        if os.getpid() == channel._owner:  # and not a fork of it that came back from the function
-            channel.finish(tag, body)
+        _settle(keeper, resources)
+        channel = TrialChannel(sock, resources)
+        if not system.HAS_DEATH_SIGNAL:
+            channel.watch_keeper()
+        again = True
+        while again:
+            tag, body = _outcome(functions[order.function], order, argument, channel)
+            _flush()
+            if os.getpid() != channel._owner:
+                break  # a fork of it that came back from the function
+            again = order.reusable and tag is Tag.RESULT and threading.active_count() == channel.own_threads
+            channel.finish(tag, body, again=again)
+            if again:
+                order, argument = channel.next_task()
         code = 0
     finally:
         os._exit(code)
 
 
-def _settle(keeper: int) -> None:
+def _settle(keeper: int, resources: Resources) -> None:
     """Become a process of its own, which the user's code finds as if it had started it."""
     os.setsid()
     system.die_with_parent(signal.SIGKILL, keeper)
@@ -127,14 +184,20 @@ def _settle(keeper: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if resources.cores:
+        with contextlib.suppress(OSError):  # they were taken from us meanwhile
+            os.sched_setaffinity(0, resources.cores)
     with contextlib.suppress(OSError):  # when memory runs out, the kernel shall choose us and not the run
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _outcome(function: Function, argument: bytes, channel: TrialChannel) -> tuple[Tag, bytes]:
+def _outcome(function: Function, order: Order, argument: bytes, channel: TrialChannel) -> tuple[Tag, bytes]:
     try:
+        channel.folder = None if order.folder is None else Path(order.folder)
         if channel.folder is not None:
             _redirect(channel.folder)
+        if order.room is not None:
+            disk.use_for_temporary_files(order.room)
         value = function(channel, _unpickle(argument))
         return Tag.RESULT, encode(value, "the result of the task")
     except BaseException as error:
@@ -144,8 +207,8 @@ def _outcome(function: Function, argument: bytes, channel: TrialChannel) -> tupl
 def _redirect(folder: Path) -> None:
     """Send standard output and error to files in `folder`, each line as soon as it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stream, number, name in ((sys.stdout, 1, "stdout.txt"), (sys.stderr, 2, "stderr.txt")):
-        fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    for stream, number, name in zip((sys.stdout, sys.stderr), (1, 2), NAMES, strict=True):
+        fd = open_stream(folder, name)
         os.dup2(fd, number)
         os.close(fd)
         if isinstance(stream, io.TextIOWrapper):  # and not what an import has put in its place
