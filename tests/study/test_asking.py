@@ -124,12 +124,30 @@ def test_closing_gives_open_trials_back(storage: Storage) -> None:
 
 def test_a_budget_bounds_what_can_be_asked() -> None:
     study = make().run(lambda trial: 1.0, trials=2, executor="inline")
-    with pytest.raises(StudyStateError, match="complete"):
+    with pytest.raises(StudyStateError, match=r"budget of 2 trials is used up\. enqueue\(params\) adds"):
         study.ask()
     study.enqueue({"x": 0.0, "n": 1})
-    assert study.ask().number == 2
-    with pytest.raises(StudyStateError, match="budget of 3"):
+    trial = study.ask()
+    assert trial.number == 2
+    with pytest.raises(StudyStateError, match=r"budget of 3.* not over yet\. .*run\(f, more=10\)"):
         study.ask()
+    study.tell(trial, 1.0)
+    with pytest.raises(StudyStateError, match=r"budget of 3 trials is used up\. .*more=10"):
+        study.ask()
+
+
+def test_a_space_that_is_used_up_is_no_matter_of_budget() -> None:
+    study = make(space=Space(k=Categorical("a", "b")), deterministic=True)
+    study.run(lambda trial: 1.0, executor="inline")
+    with pytest.raises(StudyStateError, match="all 2 tried") as refused:
+        study.ask()
+    assert "more=" not in str(refused.value)
+
+
+@pytest.mark.parametrize("direction", [["minimize", "maximize"], {"loss": "minimize"}, 1])
+def test_several_directions_go_by_another_name(direction: Any) -> None:
+    with pytest.raises(InputError, match=r"directions=\[\.\.\.\]"):
+        make(direction=direction)
 
 
 def test_a_paused_study_gives_nothing() -> None:
@@ -172,6 +190,23 @@ def test_an_optimizer_that_fails_leaves_no_trial_behind() -> None:
     with pytest.raises(RuntimeError, match="no idea"):
         study.ask()
     assert study.trials == []
+
+
+def test_a_trial_told_as_failed_may_be_asked_for_again(storage: Storage) -> None:
+    study = make(storage=storage, name="s", retry={"error": 1})
+    first = study.ask()
+    assert study.tell(first, state="failed").state is TrialState.WAITING
+    again = study.ask()
+    assert (again.number, again.params, again.attempt) == (0, first.params, 2)
+    assert study.tell(again, state="failed").state is TrialState.FAILED
+    study.close()
+
+
+def test_a_study_that_was_deleted_can_be_closed(storage: Storage) -> None:
+    study = make(storage=storage, name="s")
+    study.ask()
+    storage.delete_study("s", force=True)
+    study.close()
 
 
 def test_a_result_for_a_trial_that_passed_on_is_refused(storage: Storage) -> None:

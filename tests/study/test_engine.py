@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from itertools import pairwise
+from typing import Any
+
+import pytest
 
 from modelwright.records import StudyState
 from modelwright.storage.base import Claim, NoClaim
@@ -149,15 +154,65 @@ def test_a_trial_that_went_back_keeps_the_study_open() -> None:
     assert last == [e.ReleaseTrial(0, "time is up"), e.EndRun("time is up", complete=False)]
 
 
-def test_a_paused_study_takes_no_more_trials() -> None:
+@pytest.mark.parametrize(
+    ("state", "reason"), [(StudyState.PAUSED, "paused"), (StudyState.COMPLETE, "stopped")]
+)
+def test_a_paused_or_stopped_study_takes_no_more_trials(state: StudyState, reason: str) -> None:
     engine = e.Engine(slots=2)
     running(engine, 0)
-    engine.handle(e.StudyMoved(StudyState.PAUSED))
+    assert engine.handle(e.StudyMoved(state, abort=False, now_s=0.1)) == []
     assert engine.handle(e.Tick(0.1)) == []
     assert engine.handle(e.TaskEnded(0, cancelled=False)) == [
         e.FinishTrial(0),
-        e.EndRun("paused", complete=False),
+        e.EndRun(reason, complete=False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [(StudyState.PAUSED, "paused"), (StudyState.COMPLETE, "stopped")]
+)
+def test_a_study_that_is_broken_off_gives_its_running_trials_back(state: StudyState, reason: str) -> None:
+    engine = e.Engine(slots=3)
+    running(engine, 0, 1)
+    moved = e.StudyMoved(state, abort=True, now_s=0.1)
+    assert engine.handle(moved) == [e.CancelTrial(0, reason), e.CancelTrial(1, reason)]
+    assert engine.handle(moved) == []  # heard again with the next beat
+    assert engine.handle(e.TaskEnded(0, cancelled=True)) == [e.ReleaseTrial(0, reason)]
+    assert engine.handle(e.TaskEnded(1, cancelled=False)) == [  # its result came in the last moment
+        e.FinishTrial(1),
+        e.EndRun(reason, complete=False),
+    ]
+
+
+def test_a_study_that_drains_may_be_broken_off_after_all() -> None:
+    engine = e.Engine(slots=1)
+    running(engine, 0)
+    assert engine.handle(e.StudyMoved(StudyState.PAUSED, abort=False, now_s=0.1)) == []
+    answer = engine.handle(e.StudyMoved(StudyState.PAUSED, abort=True, now_s=0.2))
+    assert answer == [e.CancelTrial(0, "paused")]
+
+
+@pytest.mark.parametrize("state", [StudyState.PENDING, StudyState.RUNNING])
+def test_a_study_that_goes_on_ends_no_run(state: StudyState) -> None:
+    engine = e.Engine(slots=2)
+    running(engine, 0)
+    assert engine.handle(e.StudyMoved(state, abort=False, now_s=0.1)) == []
+    assert engine.handle(e.Tick(0.1)) == [e.ClaimTrial()]
+
+
+@pytest.mark.parametrize("reason", ["spent", "deadline", "cost", "closed", "complete"])
+def test_a_budget_that_is_used_up_ends_the_study(reason: Any) -> None:
+    engine = e.Engine(slots=1)
+    engine.handle(e.Tick(0.0))
+    assert engine.handle(e.NothingToClaim(NoClaim(reason), 0.0)) == [e.EndRun(reason, complete=True)]
+
+
+def test_a_trial_that_is_tried_again_is_claimed_again() -> None:
+    engine = e.Engine(slots=1)
+    running(engine, 0)
+    assert engine.handle(e.TaskEnded(0, cancelled=False)) == [e.FinishTrial(0)]
+    assert engine.handle(e.Tick(0.1)) == [e.ClaimTrial()]
+    assert engine.handle(e.Claimed(claim(0, params={"x": 1}))) == [e.StartTrial(0)]
 
 
 def test_a_claim_that_comes_after_the_end_was_decided_is_given_back() -> None:
@@ -188,7 +243,7 @@ def test_a_configuration_that_is_not_ready_waits_like_a_proposal() -> None:
 
 
 def test_a_pause_gives_back_what_waits() -> None:
-    for paused in (e.StudyMoved(StudyState.PAUSED), e.NothingToClaim(NoClaim("paused"), 0.0)):
+    for paused in (e.StudyMoved(StudyState.PAUSED, False, 0.0), e.NothingToClaim(NoClaim("paused"), 0.0)):
         engine = e.Engine(slots=2)
         engine.handle(e.Tick(0.0))
         engine.handle(e.Claimed(claim(4)))
@@ -261,3 +316,110 @@ def test_what_was_held_is_proposed_when_the_space_has_grown() -> None:
     engine.handle(e.Claimed(claim(3)))
     assert engine.handle(e.Proposed(3)) == [e.StartTrial(3)]
     assert e.ProposeFor(2) in engine.handle(e.Tick(0.2))
+
+
+def test_a_trial_that_is_ready_beyond_the_slots_starts_when_one_is_free() -> None:
+    engine = e.Engine(slots=1, poll_s=0.25)
+    waiting(engine, 5, 0.0)
+    engine.handle(e.ProposalWaits(5))
+    engine.handle(e.Tick(0.0))
+    assert engine.handle(e.Tick(0.3)) == [e.ProposeFor(5), e.ClaimTrial()]
+    assert engine.handle(e.Claimed(claim(2, params={"x": 1}))) == [e.StartTrial(2)]
+    assert engine.handle(e.Proposed(5)) == []  # the only slot is taken
+    assert engine.handle(e.Tick(0.4)) == []
+    assert engine.handle(e.TaskEnded(2, cancelled=False)) == [e.FinishTrial(2)]
+    assert engine.handle(e.Tick(0.5)) == [e.StartTrial(5)]
+
+
+def test_a_trial_that_is_ready_goes_back_when_the_run_ends() -> None:
+    engine = e.Engine(slots=1, poll_s=0.25)
+    waiting(engine, 5, 0.0)
+    engine.handle(e.Tick(0.0))
+    engine.handle(e.Tick(0.3))
+    engine.handle(e.Claimed(claim(2, params={"x": 1})))
+    engine.handle(e.Proposed(5))
+    assert engine.handle(e.StopRequested("enough")) == [e.ReleaseTrial(5, "enough")]
+
+
+def test_a_trial_that_runs_here_already_is_not_started_again() -> None:
+    engine = e.Engine(slots=2)
+    running(engine, 0)
+    # The machine slept longer than the lease, and nobody else was there to take the trial over.
+    assert engine.handle(e.Tick(100.0)) == [e.ClaimTrial()]
+    assert engine.handle(e.Claimed(claim(0, params={"x": 1}))) == []
+    assert engine.handle(e.Tick(100.1)) == [e.ClaimTrial()]
+    assert engine.handle(e.NothingToClaim(NoClaim("busy"), 100.1)) == []
+    assert engine.handle(e.TaskEnded(0, cancelled=False)) == [e.FinishTrial(0)]
+
+
+def test_a_lost_trial_that_comes_back_while_its_task_ends_goes_back_to_the_ledger() -> None:
+    engine = e.Engine(slots=2)
+    running(engine, 0)
+    assert engine.handle(e.ClaimLost(0)) == [e.CancelTrial(0, "another worker has it")]
+    assert engine.handle(e.Tick(0.1)) == [e.ClaimTrial()]
+    assert engine.handle(e.Claimed(claim(0, params={"x": 1}))) == []
+    assert engine.handle(e.TaskEnded(0, cancelled=True)) == [e.ReleaseTrial(0, "another worker has it")]
+
+
+def test_a_refusal_because_of_a_pause_ends_the_run_while_numbers_are_held() -> None:
+    engine = e.Engine(slots=3)
+    engine.handle(e.Tick(0.0))
+    engine.handle(e.Claimed(claim(0)))
+    assert engine.handle(e.SpaceExhausted(0, "all tried")) == [e.ReleaseTrial(0, "all tried", close=True)]
+    engine.handle(e.Tick(0.1))
+    engine.handle(e.Claimed(claim(1)))
+    assert engine.handle(e.SpaceExhausted(1, "all tried")) == [e.ClaimTrial()]  # one that is held
+    answer = engine.handle(e.NothingToClaim(NoClaim("paused"), 0.2))
+    assert answer == [e.ReleaseTrial(1, "paused"), e.EndRun("paused", complete=False)]
+
+
+def test_the_engine_says_when_it_needs_a_tick() -> None:
+    engine = e.Engine(slots=2, deadline_s=100.0, grace_s=5.0)
+    assert engine.due_s <= 0.0  # there is a free slot
+    running(engine, 0)
+    engine.handle(e.Tick(1.0))
+    engine.handle(e.NothingToClaim(NoClaim("busy"), 1.0))
+    assert engine.due_s == 1.0 + engine.poll_s
+    engine.handle(e.Tick(1.0 + engine.poll_s))
+    engine.handle(e.Claimed(claim(1)))
+    engine.handle(e.Proposed(1))
+    assert engine.due_s == 100.0  # both slots are taken
+    engine.handle(e.Interrupted(10.0, hard=False))
+    assert engine.due_s == 15.0
+    engine.handle(e.Tick(15.0))
+    assert engine.due_s == math.inf  # the tasks were asked to go, and nothing else is left to do
+
+
+def test_the_engine_says_when_it_looks_for_an_abandoned_trial() -> None:
+    engine = e.Engine(slots=1)
+    engine.handle(e.Tick(0.0))
+    engine.handle(e.Claimed(claim(0)))
+    engine.handle(e.ProposalWaits(0))
+    engine.handle(e.Tick(1.0))
+    due_s = engine.due_s
+    assert 1.0 < due_s < math.inf
+    assert e.ClaimTrial() in engine.handle(e.Tick(due_s))
+
+
+@pytest.mark.parametrize("slots", [10, 1000])
+def test_a_look_at_the_trials_costs_the_same_at_any_number(slots: int) -> None:
+    engine = e.Engine(slots)
+    running(engine, *range(slots))
+    steps = 0
+
+    def count(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal steps
+        steps += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        engine.handle(e.TaskEnded(0, cancelled=False))
+        engine.handle(e.Tick(1.0))
+        engine.handle(e.Claimed(claim(slots)))
+        engine.handle(e.Proposed(slots))
+        assert engine.due_s == math.inf
+    finally:
+        sys.settrace(before)
+    assert 20 < steps < 150

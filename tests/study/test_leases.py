@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelwright import Float, Space, Study
-from modelwright.errors import StorageUnavailableError
+from modelwright.errors import StorageUnavailableError, StudyNotFoundError
 from modelwright.execution import ThreadExecutor
 from modelwright.records import StudyState, TrialState
 from modelwright.storage import MemoryStorage, open_storage
@@ -76,8 +76,10 @@ def test_lost_and_stopped_trials_are_told_once(bench: Any) -> None:
     keeper.add(claim(1))
     keeper.add(claim(2))
     assert told.wait(30)
-    assert keeper.take()[:2] == ({1}, {2})
-    assert keeper.take()[:2] == (set(), set())
+    heard = keeper.take()
+    assert (heard.lost, heard.stop) == ({1}, {2})
+    heard = keeper.take()
+    assert (heard.lost, heard.stop) == (set(), set())
 
 
 def test_a_storage_that_is_out_of_reach_is_asked_again(bench: Any, until: Callable[[Any], None]) -> None:
@@ -100,7 +102,7 @@ def test_an_answer_about_an_older_claim_says_nothing_about_the_newer(bench: Any)
     ledger.go_on.set()
     told.wait(30)
     told.clear()
-    assert keeper.take()[0] == set()
+    assert keeper.take().lost == set()
 
 
 def test_what_was_said_of_a_trial_that_is_gone_is_forgotten(bench: Any) -> None:
@@ -109,7 +111,35 @@ def test_what_was_said_of_a_trial_that_is_gone_is_forgotten(bench: Any) -> None:
     keeper.add(claim(1))
     assert told.wait(30)
     keeper.remove(1)
-    assert keeper.take()[0] == set()
+    assert keeper.take().lost == set()
+
+
+@pytest.mark.parametrize("state", [StudyState.PAUSED, StudyState.COMPLETE])
+@pytest.mark.parametrize("abort", [False, True])
+def test_a_study_that_moved_is_told(bench: Any, state: StudyState, abort: bool) -> None:
+    ledger, keeper, told = bench
+    moved = Controls(frozenset(), frozenset(), {1: state}, frozenset({1} if abort else ()))
+    ledger.answers = [moved] * 1000
+    keeper.add(claim(1))
+    assert told.wait(30)
+    heard = keeper.take()
+    assert (heard.state, heard.abort, heard.deleted) == (state, abort, False)
+
+
+def test_a_deleted_study_is_told_and_asked_about_no_more(bench: Any, until: Callable[[Any], None]) -> None:
+    ledger, keeper, told = bench
+    ledger.answers = [StudyNotFoundError("gone")]
+    keeper.add(claim(1))
+    assert told.wait(30)
+    assert keeper.take().deleted
+    assert keeper._thread is not None
+    until(lambda: not keeper._thread.is_alive())
+    assert len(ledger.asked) == 1
+
+
+@pytest.mark.parametrize(("lease_s", "beat_s"), [(600.0, 2.0), (60.0, 2.0), (4.0, 1.0)])
+def test_a_wish_is_heard_within_two_seconds(lease_s: float, beat_s: float) -> None:
+    assert LeaseKeeper(MemoryStorage(), lease_s, lambda: None).beat_s == beat_s
 
 
 # in a run ---------------------------------------------------------------------------------------------
@@ -136,7 +166,7 @@ def test_a_trial_that_somebody_asks_to_stop_is_killed_and_the_study_goes_on(exec
     class Stop(Callback):
         def on_trial_start(self, run: Runner, number: int) -> None:
             if number == 0:
-                assert study.storage.request_stop(study.record.id, 0)
+                study.storage.kill(study.record.id, 0)
 
     def objective(trial: RunningTrial) -> float:
         while trial.number == 0:
@@ -230,3 +260,29 @@ def test_workers_of_this_machine_that_are_gone_lose_their_trials_at_once(tmp_pat
     for worker in (me, alive["another run"]):
         retire(worker.id)
     storage.close()
+
+
+def test_a_trial_whose_lease_ran_out_here_goes_on_and_is_not_run_twice() -> None:
+    storage = MemoryStorage()
+    study = make(storage=storage, lease_s=60.0)
+    called: list[int] = []
+    begun, forfeited, moved_on = threading.Event(), threading.Event(), threading.Event()
+
+    def objective(trial: RunningTrial) -> float:
+        called.append(trial.number)
+        if trial.number == 0:
+            assert begun.wait(30)
+            for worker in storage.workers():  # as if the machine had slept
+                storage.forfeit(worker.id, "asleep")
+            forfeited.set()
+            assert moved_on.wait(30)
+        elif trial.number == 1:
+            begun.set()
+            assert forfeited.wait(30)
+        else:
+            moved_on.set()
+        return 0.5
+
+    study.run(objective, trials=3, parallel=2, executor="thread")
+    assert sorted(called) == [0, 1, 2]
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}

@@ -272,7 +272,7 @@ def test_runs_follow_one_another() -> None:
 def test_a_callback_stops_the_run_and_running_trials_end_in_order() -> None:
     def stop(study: Study, trial: TrialResult) -> None:
         if trial.number == 3:
-            study.stop()
+            study.stop_run()
 
     study = Study(SPACE, seed=1).run(lambda trial: 1.0, trials=500, parallel=2, callbacks=[stop])
     assert 4 <= len(study.trials) <= 6
@@ -282,7 +282,7 @@ def test_a_callback_stops_the_run_and_running_trials_end_in_order() -> None:
 
 def test_a_thread_stops_the_run() -> None:
     study = Study(SPACE, seed=1)
-    timer = threading.Timer(0.3, study.stop)
+    timer = threading.Timer(0.3, study.stop_run)
 
     class Begin(Callback):
         def on_start(self, run: Runner) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from modelwright import Categorical, Float, Int, Space, Study
 from modelwright.errors import StorageUnavailableError
+from modelwright.optimizers.catalogue import OPTIMIZERS
 from modelwright.records import TrialState
 from modelwright.study import RunningTrial, TrialPruned
 
@@ -139,6 +140,93 @@ def window(path: Path, width: int) -> None:
     study = Study.load("s", storage=path)
     study.storage.set_window(study.record.id, width)
     study.close()
+
+
+# each optimizer there is ------------------------------------------------------------------------------
+
+ANY_SCRIPT = """
+import sys, time, zlib
+from random import SystemRandom
+from modelwright import Categorical, Float, Int, Space, Study
+from modelwright.automl.methods import load_methods
+from modelwright.automl.partitions import joint_space
+from modelwright.records import Component
+
+METHODS = ["dt", "knn"]
+OPTIONS = {"grid": {"points": {"x": 9}}, "sequence": {"points": {"x": 9}}, "partitions": {"methods": METHODS}}
+OPTIONS["partitions"]["task"] = "binary"
+
+def objective(trial):
+    value = zlib.crc32(repr(sorted(trial.params.items())).encode()) / 2**32
+    if trial.number % 7 == 3:
+        raise ValueError("some fail")
+    for step in range(3):
+        time.sleep(SystemRandom().random() * pause)
+        trial.report(value + step / 9, step)
+        if trial.should_stop():
+            return value + step / 9
+    return value
+
+path, pause, parallel, name = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+space = Space(x=Float(-5, 5), n=Int(1, 9), k=Categorical("a", "b"))
+if name == "partitions":
+    space = joint_space(load_methods(METHODS, "binary"))
+study = Study(
+    space, storage=path, name="s", seed=3, scheduler="median", reproducible=True, load_if_exists=True,
+    optimizer=Component(name, OPTIONS.get(name, {})),
+)
+study.run(objective, trials=30, parallel=parallel)
+"""
+
+
+def check_kills(
+    folder: Path, start: Callable[..., Any], until: Callable[[Any], None], optimizer: str, width: int
+) -> None:
+    """Compare a run that is killed at three places with one that is not, and prove both."""
+
+    def run(name: str, pause: float) -> Any:
+        return start(ANY_SCRIPT, folder / name, pause, width, optimizer)
+
+    killed = folder / "killed.db"
+    for finished in (4, 12, 21):
+        going = run("killed.db", 0.03)
+        until(lambda finished=finished: finished_in(killed) >= finished)
+        going.send_signal(signal.SIGKILL)
+        going.communicate(timeout=100)
+    for name in ("killed.db", "calm.db"):
+        ended = run(name, 0.0)
+        _, errors = ended.communicate(timeout=200)
+        assert ended.returncode == 0, errors
+    table = stored(folder / "calm.db")
+    assert len(table) == 30
+    assert len({str(params) for params, _, _ in table}) > 20
+    assert stored(killed) == table
+    for name in ("killed.db", "calm.db"):
+        study = Study.load("s", storage=folder / name)
+        assert study.record.window == width
+        found = study.replay()
+        assert (found.equal, found.recomputed) == (True, 30), str(found.first)
+        study.close()
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_a_kill_plays_no_part_whatever_the_window(
+    tmp_path: Path, start_script: Callable[..., Any], until: Callable[[Any], None], width: int
+) -> None:
+    check_kills(tmp_path, start_script, until, "tpe", width)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1, 2, 4])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_a_kill_plays_no_part_whatever_the_optimizer(
+    tmp_path: Path,
+    start_script: Callable[..., Any],
+    until: Callable[[Any], None],
+    optimizer: str,
+    width: int,
+) -> None:
+    check_kills(tmp_path, start_script, until, optimizer, width)
 
 
 # in this process --------------------------------------------------------------------------------------

@@ -126,12 +126,10 @@ def test_an_exception_is_told_with_its_name(types: tuple[str, ...], kind: Failur
 
 
 def test_a_result_with_values_and_more() -> None:
-    artifact = {"name": "p", "location": "p.npy", "sha256": "00", "size": 1, "format": "npy"}
-    end = End(EndKind.RESULT, result={"values": [1.0], "metrics": {"rows": 3}, "artifacts": [artifact]})
+    end = End(EndKind.RESULT, result={"values": [1.0], "metrics": {"rows": 3}})
     found = outcome(end, user_attrs={"a": 1})
     assert (found.state, found.values, found.failure) == (TrialState.COMPLETE, (1.0,), None)
     assert found.metrics == {"rows": 3}
-    assert [item.name for item in found.artifacts] == ["p"]
     assert found.user_attrs == {"a": 1}
 
 
@@ -166,4 +164,4 @@ def test_the_last_report_stands_for_a_trial_only_if_it_is_whole() -> None:
 def test_a_result_holds_more_than_values() -> None:
     result = Result((1.0, 2.0), metrics={"rows": 3})
     assert read_values(result.values, TWO) == (1.0, 2.0)
-    assert result.artifacts == ()
+    assert result.metrics == {"rows": 3}

@@ -174,7 +174,7 @@ def test_callbacks_see_each_trial_and_may_stop_the_run() -> None:
     def callback(study: Study, trial: TrialResult) -> None:
         seen.append((trial.number, trial.value))
         if len(seen) == 3:
-            study.stop()
+            study.stop_run()
 
     study = make().run(square, trials=10, executor="inline", callbacks=[callback])
     assert seen == [(t.number, t.value) for t in study.trials]

@@ -14,9 +14,9 @@ SPACE = Space(x=Float(0, 1))
 class Bench:
     """A ledger that is written to by hand, and a view of it."""
 
-    def __init__(self, *, window: int | None = None) -> None:
+    def __init__(self, *, window: int | None = None, max_attempts: int = 3) -> None:
         self.storage = MemoryStorage()
-        spec = StudySpec("s", SPACE, reproducible=window is not None)
+        spec = StudySpec("s", SPACE, reproducible=window is not None, max_attempts=max_attempts)
         self.id = self.storage.create_study(spec).id
         if window is not None:
             self.storage.set_window(self.id, window)
@@ -165,3 +165,33 @@ def test_free_running_uses_all_parameters_at_once() -> None:
     bench = Bench()
     assert bench.view.names_for(5) is None
     assert bench.view.lane(5) == 0
+
+
+def test_a_copy_that_comes_late_is_the_same_copy() -> None:
+    bench = Bench()
+    bench.running(6)
+    bench.finish(4, 5)
+    narrow = Space(x=Float(0, 0.03))
+    views = [bench.view]
+    for space in (narrow, SPACE):
+        bench.view.refresh()
+        bench.storage.add_space(bench.id, space.to_json(), bench.view.record.space_version)
+        bench.view.refresh()
+        bench.finish(*([3, 1] if space is narrow else [2]))
+        views.append(LedgerView(bench.storage, bench.storage.study("s"), SPACE))
+    for view in views:
+        view.refresh()
+        assert numbers(view, 9) == [4, 5, 3, 1, 2]
+
+
+def test_trials_that_end_together_come_by_their_numbers() -> None:
+    bench = Bench(max_attempts=1)
+    bench.running(2)
+    bench.storage.forfeit("me", "gone")
+    assert bench.claim() == 2  # by the same revision the leases of both are found to have run out
+    bench.view.refresh()
+    bench.storage.set_trial_attrs(bench.id, 0, {"moves": "it behind the other"})
+    late = LedgerView(bench.storage, bench.storage.study("s"), SPACE)
+    late.refresh()
+    assert len({bench.view.trials[number].finished_revision for number in (0, 1)}) == 1
+    assert numbers(late, 2) == numbers(bench.view, 2) == [0, 1]

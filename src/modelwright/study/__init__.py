@@ -8,19 +8,30 @@ from modelwright._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from modelwright.study.callbacks import Callback
+    from modelwright.study.logged import LoggedFile
     from modelwright.study.results import TrialResult
     from modelwright.study.runner import Runner
     from modelwright.study.study import Study
     from modelwright.study.trial import RunningTrial, TrialPruned
     from modelwright.study.values import Result
 
-__all__ = ["Callback", "Result", "Runner", "RunningTrial", "Study", "TrialPruned", "TrialResult"]
+__all__ = [
+    "Callback",
+    "LoggedFile",
+    "Result",
+    "Runner",
+    "RunningTrial",
+    "Study",
+    "TrialPruned",
+    "TrialResult",
+]
 
 # Loaded when first used: a trial's process needs no runner, and asking and telling needs no executor.
 __getattr__ = lazy_names(
     __name__,
     {
         "Callback": "callbacks",
+        "LoggedFile": "logged",
         "Result": "values",
         "Runner": "runner",
         "RunningTrial": "trial",

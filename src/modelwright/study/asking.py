@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import time
-import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright._base.seeds import generator, seed_for
-from modelwright.errors import InputError, StudyStateError
+from modelwright._base.seeds import seed_for
+from modelwright.errors import InputError, StudyNotFoundError, StudyStateError
 from modelwright.records import (
     Exhausted,
     Failure,
@@ -17,11 +18,10 @@ from modelwright.records import (
     Outcome,
     Report,
     StudyState,
-    Ticket,
     TrialState,
     Wait,
 )
-from modelwright.storage.base import Claim, Finish, NoClaim, Storage
+from modelwright.storage.base import Claim, Finish, NoClaim, Storage, StudyRecord
 from modelwright.study.leases import LeaseKeeper
 from modelwright.study.proposing import Proposer
 from modelwright.study.trial import RunningTrial
@@ -30,32 +30,45 @@ from modelwright.study.view import LedgerView
 from modelwright.study.worker import retire, this_worker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelwright.execution.base import Resources
+    from modelwright.study.publishing import TrialFiles
 
 __all__ = ["AskedTrials"]
 
 _WHY_NONE = {
-    "spent": "the budget of {budget} trials is used up. Raise it with run(more=...).",
-    "busy": "the budget of {budget} trials is used up, and the last ones still run elsewhere.",
+    "spent": "the budget of {budget} trials is used up.",
+    "deadline": "the study's time is over. Give it more with set_budget(time_s=..., deadline=...).",
+    "cost": "the study's cost of {cost:g} is used up. Raise it with set_budget(cost=...).",
+    "busy": "the budget of {budget} trials is used up, and the last ones are not over yet.",
     "closed": "nothing is left to try: {closed}.",
     "paused": "the study is paused.",
     "complete": "the study is complete.",
 }
+_MORE = "enqueue(params) adds a trial to ask for; run(f, more=10) adds 10 and runs them."
 
 
 @dataclass(slots=True)
 class _Asked:
+    """A trial that is out, with what its caller said of it so far."""
+
     claim: Claim
     started: float
     attrs: dict[str, Any] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
+    files: list[Mapping[str, str]] = field(default_factory=list)
 
 
 class AskedTrials:
     """The trials of a study that were asked for and not told yet; their leases are kept alive here."""
 
-    def __init__(self, storage: Storage, view: LedgerView, proposer: Proposer) -> None:
+    def __init__(
+        self, storage: Storage, view: LedgerView, proposer: Proposer, folder: Path | None = None
+    ) -> None:
         self._storage = storage
+        self._folder = folder
+        self._files: TrialFiles | None = None
         self._view = view
         self._proposer = proposer
         self._open: dict[int, _Asked] = {}
@@ -124,21 +137,47 @@ class AskedTrials:
         )
         if asked.reports:
             self._storage.report(asked.claim, asked.reports)
+        if asked.files:
+            outcome = self._published(asked, outcome)
         answer = self._storage.finish(asked.claim, outcome, asked.claim.claim_id)
         del self._open[number]
         assert self._leases is not None
         self._leases.remove(number)
+        if self._files is not None:
+            self._files.clear(asked.claim)
         if answer is Finish.STALE:
             raise StudyStateError(f"trial {number} has passed to another worker; this result is not counted.")
 
+    @property
+    def files(self) -> TrialFiles:
+        """Where open trials keep files."""
+        if self._files is None:
+            from modelwright.study.publishing import TrialFiles  # most trials have none
+
+            self._files = TrialFiles(self._storage, self._view.record.id, self._folder)
+        return self._files
+
+    def _published(self, asked: _Asked, outcome: Outcome) -> Outcome:
+        """Publish what the trial logged; return the outcome with it."""
+        from modelwright.study.logged import LoggedFile
+        from modelwright.study.publishing import published
+
+        folder = self.files.place(asked.claim)
+        assert folder is not None
+        logged = [LoggedFile.load(item, folder) for item in asked.files]
+        return published(self.files, asked.claim, logged, outcome)
+
     def close(self) -> None:
         """Give back what was not told."""
+        if self._files is not None:
+            self._files.close()
         if self._leases is None:
             return
         self._leases.close()
         self._leases = None
         for number in sorted(self._open, reverse=True):
-            self._storage.release(self._open.pop(number).claim, "closed")
+            with contextlib.suppress(StudyNotFoundError):  # deleted meanwhile, and its trials with it
+                self._storage.release(self._open.pop(number).claim, "closed")
         retire(self._worker_id)
 
     def _claim(self) -> Claim:
@@ -152,20 +191,35 @@ class AskedTrials:
                 self._storage.set_window(record.id, 1)
             if record.state is StudyState.PENDING:
                 self._storage.set_state(record.id, StudyState.RUNNING)
-        answer = self._storage.claim(record.id, self._worker_id, uuid.uuid4().hex, record.spec.lease_s)
+        answer = self._storage.claim(record.id, self._worker_id, secrets.token_hex(16), record.spec.lease_s)
         if isinstance(answer, NoClaim):
             self._view.refresh()
             record = self._view.record
-            why = _WHY_NONE[answer.reason].format(budget=record.budget_trials, closed=record.closed)
-            raise StudyStateError(f"there is no trial to ask for: {why}")
+            reason: str = answer.reason
+            if reason == "complete" and (record.closed or record.budget.trials is not None):
+                reason = "closed" if record.closed else "spent"  # what made it complete says more
+            raise StudyStateError(
+                f"there is no trial to ask for: {_why_none(reason, record)}",
+                hint=_MORE if reason in ("spent", "complete") or _is_used_up(record) else "",
+            )
         return answer
 
     def _configuration(self, claim: Claim) -> dict[str, Any] | Wait | Exhausted:
         if claim.params is not None:
             return self._proposer.load(claim.params)
-        rng = generator(self._view.record.spec.seed, claim.number)
-        answer = self._proposer.ask(Ticket(claim.number, rng))
-        return answer if isinstance(answer, (Wait, Exhausted)) else self._proposer.write(claim, answer)
+        return self._proposer.propose(claim)
+
+
+def _why_none(reason: str, record: StudyRecord) -> str:
+    budget = record.budget
+    if reason == "busy" and not _is_used_up(record):
+        most = f" (at most {budget.parallel} at a time)" if budget.parallel is not None else ""
+        return f"others still run{most}."
+    return _WHY_NONE[reason].format(budget=budget.trials, cost=budget.cost or 0.0, closed=record.closed)
+
+
+def _is_used_up(record: StudyRecord) -> bool:
+    return record.budget.trials is not None and record.issued >= record.budget.trials
 
 
 @dataclass(slots=True)
@@ -174,7 +228,10 @@ class _Line:
 
     trials: AskedTrials
     asked: _Asked
-    folder: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        return self.trials.files.place(self.asked.claim)
 
     @property
     def resources(self) -> Resources:
@@ -187,6 +244,8 @@ class _Line:
             self.asked.reports.append(Report(payload["step"], payload["values"], payload["fold"]))
         elif kind == "attr":
             self.asked.attrs.update(payload)
+        elif kind == "artifact":
+            self.asked.files.append(payload)
 
     def ask(self, kind: str, payload: Any) -> Any:
         if kind == "parameter":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from modelwright.records import Trial
+from modelwright.records import Failure, Trial
 
 if TYPE_CHECKING:
     from modelwright.study.runner import Runner
@@ -36,6 +36,9 @@ class Callback:
 
     def on_trial_end(self, run: Runner, trial: Trial) -> None:
         """A trial of this run is over and written."""
+
+    def on_trial_retry(self, run: Runner, trial: Trial, failure: Failure) -> None:
+        """An attempt of this run has failed and is written; the trial waits for another one."""
 
     def on_tick(self, run: Runner) -> None:
         """Called between events, a few times a second at least while trials run in other processes."""

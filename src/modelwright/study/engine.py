@@ -10,7 +10,8 @@ A trial's way through the engine::
                    │            │                        │
                    │            ├ ProposalWaits: asked again at the next tick
                    │            └ SpaceExhausted ─> ReleaseTrial(close=True)
-                   └ with params already: StartTrial     ├ deadline, interrupt: CancelTrial, then ReleaseTrial
+                   └ with params already: StartTrial     ├ deadline, interrupt, study paused or stopped "now":
+                                                         │ CancelTrial, then ReleaseTrial
                                                          ├ StopAsked: CancelTrial, then FinishTrial (killed)
                                                          └ ClaimLost: CancelTrial, then DropTrial
 
@@ -26,10 +27,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import Enum
 
 from modelwright.records import StudyState
 from modelwright.storage.base import Claim, NoClaim
+from modelwright.study.flights import Flight, Flights, Phase
 
 __all__ = [
     "CancelTrial",
@@ -72,7 +73,7 @@ class Claimed:
     """The ledger gave a trial.
 
     One that has a configuration starts at once if it is `ready`: in lock-step mode what its early stopping
-    compares it with may still be to come.
+    compares it with may still be to come. One whose task runs here already goes on under this claim.
     """
 
     claim: Claim
@@ -148,9 +149,11 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class StudyMoved:
-    """The study is in another state now."""
+    """The study's state, as last heard; with `abort` running trials are to be broken off and given back."""
 
     state: StudyState
+    abort: bool
+    now_s: float
 
 
 Event = (
@@ -237,25 +240,6 @@ Instruction = (
 )
 
 
-class _Phase(Enum):
-    CLAIMED = "claimed"  # its proposal waits
-    HELD = "held"  # there will be no proposal; goes back with the others like it
-    RUNNING = "running"
-    RELEASING = "releasing"  # cancelled; goes back to the ledger when its task is over
-    KILLING = "killing"  # cancelled; counts as failed
-    LOST = "lost"  # cancelled; somebody else's
-
-
-@dataclass(slots=True)
-class _Flight:
-    phase: _Phase
-    why: str = ""
-
-    @property
-    def started(self) -> bool:
-        return self.phase not in (_Phase.CLAIMED, _Phase.HELD)
-
-
 @dataclass(slots=True)
 class Engine:
     """Decides what a run does next.
@@ -279,7 +263,7 @@ class Engine:
     grace_s: float = 5.0
     poll_s: float = 0.25
     most_patient_s: float = 2.0
-    _flights: dict[int, _Flight] = field(default_factory=dict)
+    _flights: Flights = field(default_factory=Flights)
     _next_claim_s: float = -math.inf
     _claiming: bool = False
     _ending: str = ""  # why no more trials are started; empty while they are
@@ -298,7 +282,19 @@ class Engine:
     @property
     def waiting(self) -> bool:
         """Whether some trial waits for a proposal that others' results will allow."""
-        return any(flight.phase is _Phase.CLAIMED for flight in self._flights.values())
+        return self._flights.any_at(Phase.CLAIMED)
+
+    @property
+    def due_s(self) -> float:
+        """When the next tick is needed if nothing happens until then; infinite when none is."""
+        if self._ended:
+            return math.inf
+        if self._ending:
+            return self._cancel_at_s if self._flights.any_at(Phase.RUNNING) else math.inf
+        due_s = math.inf if self.deadline_s is None else self.deadline_s
+        if len(self._flights) < self.slots:
+            return min(due_s, self._next_claim_s)
+        return due_s if self._flights.started else min(due_s, self._probe_at_s)
 
     def handle(self, event: Event) -> list[Instruction]:
         """Take in one event and return what to do about it, in order."""
@@ -318,16 +314,26 @@ class Engine:
             case TaskEnded(number, cancelled):
                 return self._task_ended(number, cancelled)
             case ClaimLost(number):
-                return self._cancel(number, _Phase.LOST, "another worker has it")
+                return self._cancel(number, Phase.LOST, "another worker has it")
             case StopAsked(number):
-                return self._cancel(number, _Phase.KILLING, "stopped on request")
+                return self._cancel(number, Phase.KILLING, "stopped on request")
             case StopRequested(reason):
                 return self._end(reason)
             case Interrupted(now_s, hard):
                 self._cancel_at_s = now_s if hard else min(self._cancel_at_s, now_s + self.grace_s)
                 return self._end("interrupted") + self._tick(now_s)
-            case StudyMoved(state):
-                return self._end("paused") if state is StudyState.PAUSED else []
+            case StudyMoved(state, abort, now_s):
+                return self._moved(state, abort, now_s)
+
+    def _moved(self, state: StudyState, abort: bool, now_s: float) -> list[Instruction]:
+        if state in (StudyState.PENDING, StudyState.RUNNING):
+            return []
+        # Nobody completes a study whose trials run, unless somebody has stopped it.
+        ending = self._end("paused" if state is StudyState.PAUSED else "stopped")
+        if not abort:
+            return ending
+        self._cancel_at_s = min(self._cancel_at_s, now_s)
+        return ending + self._tick(now_s)
 
     def _tick(self, now_s: float) -> list[Instruction]:
         if self._ended:
@@ -337,13 +343,15 @@ class Engine:
             instructions += self._end("time is up")
             self._cancel_at_s = min(self._cancel_at_s, self.deadline_s)
         if now_s >= self._cancel_at_s:
-            for number in [n for n, f in self._flights.items() if f.phase is _Phase.RUNNING]:
-                instructions += self._cancel(number, _Phase.RELEASING, self._ending)
+            for number in self._flights.at(Phase.RUNNING):
+                instructions += self._cancel(number, Phase.RELEASING, self._ending)
         if self._ending:
             return instructions + self._end_if_empty()
+        for number in self._flights.at(Phase.READY):
+            instructions += self._start(number)
         if self._claiming:
             return instructions
-        instructions += [ProposeFor(n) for n, f in self._flights.items() if f.phase is _Phase.CLAIMED]
+        instructions += [ProposeFor(number) for number in self._flights.at(Phase.CLAIMED)]
         return instructions + self._claim_if_free(now_s)
 
     def _claim_if_free(self, now_s: float) -> list[Instruction]:
@@ -355,7 +363,7 @@ class Engine:
 
     def _may_probe(self, now_s: float) -> bool:
         """Whether to claim beyond the slots, because all that is held has been waiting for a while."""
-        if any(flight.started for flight in self._flights.values()):
+        if self._flights.started:
             self._probe_at_s = math.inf
             return False
         if self._probe_at_s == math.inf:
@@ -369,35 +377,46 @@ class Engine:
     def _claimed(self, claim: Claim, ready: bool) -> list[Instruction]:
         self._claiming = False
         self._spent = False
+        flight = self._flights.get(claim.number)
+        if flight is not None and flight.started:
+            # Its lease had run out while it ran here: it goes on under the new claim, or goes back with it.
+            if flight.phase is Phase.LOST:
+                self._flights.put(claim.number, Phase.RELEASING, flight.why)
+            return []
         if self._ending:
             return [ReleaseTrial(claim.number, self._ending)]
         if claim.params is not None and ready:
-            self._flights[claim.number] = _Flight(_Phase.RUNNING)
-            return [StartTrial(claim.number)]
-        self._flights[claim.number] = _Flight(_Phase.CLAIMED)
+            return self._start(claim.number)
+        self._flights.put(claim.number, Phase.CLAIMED)
         return [ProposeFor(claim.number)]
 
     def _proposed(self, number: int) -> list[Instruction]:
         self._patience_s = 0.0
         self._draining = False
-        for flight in self._flights.values():
-            if flight.phase is _Phase.HELD:
-                flight.phase = _Phase.CLAIMED  # there is something left after all
-        self._flights[number].phase = _Phase.RUNNING
+        for held in self._flights.at(Phase.HELD):
+            self._flights.put(held, Phase.CLAIMED)  # there is something left after all
+        return self._start(number)
+
+    def _start(self, number: int) -> list[Instruction]:
+        """Start a trial that has its configuration, once there is a slot: more may be held than run."""
+        if self._flights.started >= self.slots:
+            self._flights.put(number, Phase.READY)
+            return []
+        self._flights.put(number, Phase.RUNNING)
         return [StartTrial(number)]
 
     def _waits(self, number: int) -> list[Instruction]:
         if len(self._flights) <= self.slots:
             return []
-        del self._flights[number]
+        self._flights.pop(number)
         return [ReleaseTrial(number, "there was none to take over")]
 
     def _exhausted(self, number: int, reason: str) -> list[Instruction]:
         if not self._draining:
             self._draining = True
-            del self._flights[number]
+            self._flights.pop(number)
             return [ReleaseTrial(number, reason, close=True)]
-        self._flights[number] = _Flight(_Phase.HELD, reason)
+        self._flights.put(number, Phase.HELD, reason)
         if self._claiming:
             return []
         self._claiming = True
@@ -405,25 +424,28 @@ class Engine:
 
     def _refused(self, answer: NoClaim, now_s: float) -> list[Instruction]:
         self._claiming = False
-        if held := [number for number, f in self._flights.items() if f.phase is _Phase.HELD]:
+        if answer.reason == "paused":
+            return self._end("paused") + self._end_if_empty()
+        if held := self._flights.at(Phase.HELD):
             self._next_claim_s = -math.inf  # these stood in the way of a clear answer
-            return self._release(held, self._flights[held[0]].why)
+            first = self._flights.get(held[0])
+            return self._release(held, first.why if first else "")
         # Asked again when a trial of ours ends, or after a pause, since others' trials may come back.
         self._next_claim_s = now_s + self.poll_s
-        if answer.reason in ("spent", "closed", "complete"):
+        if answer.reason == "complete" and self._flights:
+            return self._end("stopped") + self._end_if_empty()
+        if answer.reason != "busy":
             self._spent = True
             if not self._flights:
                 self._ending = self._ending or answer.reason
-        elif answer.reason == "paused":
-            return self._end("paused") + self._end_if_empty()
         return self._end_if_empty() if self._ending else []
 
     def _task_ended(self, number: int, cancelled: bool) -> list[Instruction]:
         flight = self._flights.pop(number)
         self._next_claim_s = -math.inf
-        if flight.phase is _Phase.LOST:
+        if flight.phase is Phase.LOST:
             done: Instruction = DropTrial(number)
-        elif cancelled and (flight.phase is _Phase.RELEASING or self._broken_off(flight)):
+        elif cancelled and (flight.phase is Phase.RELEASING or self._broken_off(flight)):
             done = ReleaseTrial(number, flight.why or self._ending)
             self._spent = False
         else:
@@ -431,29 +453,29 @@ class Engine:
             done = FinishTrial(number)
         return [done, *(self._end_if_empty() if self._ending else [])]
 
-    def _broken_off(self, flight: _Flight) -> bool:
+    def _broken_off(self, flight: Flight) -> bool:
         """Whether a signal broke into an objective in the run's own thread, before we had to ask it to go."""
-        return flight.phase is _Phase.RUNNING and bool(self._ending)
+        return flight.phase is Phase.RUNNING and bool(self._ending)
 
-    def _cancel(self, number: int, phase: _Phase, why: str) -> list[Instruction]:
+    def _cancel(self, number: int, phase: Phase, why: str) -> list[Instruction]:
         flight = self._flights.get(number)
-        if flight is None or flight.phase in (_Phase.LOST, phase):
+        if flight is None or flight.phase in (Phase.LOST, phase):
             return []
         if not flight.started:
-            del self._flights[number]
-            return [DropTrial(number) if phase is _Phase.LOST else FinishTrial(number)]
-        already = flight.phase is not _Phase.RUNNING
-        flight.phase, flight.why = phase, why
+            self._flights.pop(number)
+            return [DropTrial(number) if phase is Phase.LOST else FinishTrial(number)]
+        already = flight.phase is not Phase.RUNNING
+        self._flights.put(number, phase, why)
         return [] if already else [CancelTrial(number, why)]
 
     def _end(self, reason: str) -> list[Instruction]:
         """Start nothing more, and give back what has not started."""
         self._ending = reason if reason == "interrupted" else self._ending or reason
-        return self._release([n for n, f in self._flights.items() if not f.started], self._ending)
+        return self._release(self._flights.waiting, self._ending)
 
     def _release(self, numbers: list[int], why: str) -> list[Instruction]:
         for number in numbers:
-            del self._flights[number]
+            self._flights.pop(number)
         # Highest first, so that each number can be given back to the study's counter.
         return [ReleaseTrial(number, why) for number in sorted(numbers, reverse=True)]
 

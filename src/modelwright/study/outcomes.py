@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelwright.execution.base import End, EndKind
-from modelwright.records import Artifact, Failure, FailureKind, Outcome, TrialState
+from modelwright.records import Failure, FailureKind, Outcome, TrialState
 
 __all__ = ["outcome_of"]
 
@@ -15,7 +16,10 @@ _BY_TYPE = {"builtins.MemoryError": FailureKind.MEMORY, "builtins.TimeoutError":
 
 _BY_END = {
     EndKind.TIMEOUT: (FailureKind.TIMEOUT, "E_TIMEOUT"),
+    EndKind.CPU: (FailureKind.TIMEOUT, "E_CPU"),
     EndKind.MEMORY: (FailureKind.MEMORY, "E_MEMORY"),
+    EndKind.OUTPUT: (FailureKind.ERROR, "E_OUTPUT"),
+    EndKind.DISK: (FailureKind.ERROR, "E_DISK"),
     EndKind.EXIT: (FailureKind.ERROR, "E_EXIT"),
     EndKind.SIGNAL: (FailureKind.ERROR, "E_SIGNAL"),
     EndKind.CANCELLED: (FailureKind.KILLED, "E_KILLED"),
@@ -37,7 +41,7 @@ def outcome_of(
     ----------
     end : End
         Its result, if it has one, is what `ObjectiveCall` returned: ``{"values": [...]}``,
-        ``{"failure": {...}}`` or ``{"pruned": True}``, with ``metrics`` and ``artifacts``.
+        ``{"failure": {...}}`` or ``{"pruned": True}``, with ``metrics`` and ``cost``.
     pruned : bool
         Whether the scheduler told the trial to stop.
     last_values : tuple of float
@@ -46,10 +50,9 @@ def outcome_of(
     state, failure = TrialState.FAILED, None
     values: tuple[float, ...] = ()
     metrics: Mapping[str, Any] = {}
-    artifacts: tuple[Artifact, ...] = ()
+    cost: float | None = None
     if end.kind is EndKind.RESULT:
-        metrics = end.result.get("metrics", {})
-        artifacts = tuple(Artifact(**item) for item in end.result.get("artifacts", ()))
+        metrics, cost = end.result.get("metrics", {}), end.result.get("cost")
         if "values" in end.result:
             state = TrialState.PRUNED if pruned else TrialState.COMPLETE
             values = tuple(end.result["values"])
@@ -65,17 +68,20 @@ def outcome_of(
     else:
         kind, code = _BY_END[end.kind]
         failure = Failure(kind, end.detail or end.kind.value, code)
+    if failure is not None and end.output:
+        told = "\n\n".join(filter(None, [failure.traceback.rstrip(), end.output]))
+        failure = replace(failure, traceback=told)
     return Outcome(
         state,
         values,
         failure,
         user_attrs=dict(user_attrs),
         metrics=metrics,
-        artifacts=artifacts,
         duration_s=end.wall_s,
         peak_memory_mb=end.peak_memory_mb,
         exit_code=end.exit_code,
         log_location=log_location,
+        cost=cost,
     )
 
 

@@ -1,20 +1,54 @@
-"""Between the optimizer and the ledger: what it may see, what it answers, how that is written."""
+"""Between the optimizer and the ledger: what it may see, what it answers, how that is written.
+
+Several workers ask at once, each with its own copy of the ledger, and none holds a lock while its optimizer
+thinks. So two may come to the same configuration. The ledger refuses the second one as it is written; the
+worker then asks again with the other trial in sight, and draws at random after a few refusals. In a study
+that is not deterministic that holds only while the other trial is not over: later a repeat is welcome. In
+lock-step mode each proposal knows of all that came before it, and nothing is refused.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from modelwright import __version__
 from modelwright._base.seeds import generator
 from modelwright.errors import ConfigurationError, ModelwrightError
 from modelwright.optimizers import Optimizer, make_optimizer
-from modelwright.records import Exhausted, Proposal, Provenance, Ticket, Wait
+from modelwright.records import Component, Exhausted, Proposal, Provenance, Ticket, Wait
 from modelwright.space import Bool, Categorical, Float, Int, Space
 from modelwright.storage.base import Claim, Storage
+from modelwright.study.versions import versions_here
 from modelwright.study.view import LedgerView
 
-__all__ = ["Proposer"]
+__all__ = ["Considered", "Proposer", "added_value"]
+
+_ASKS = 6  # how often an optimizer is asked for one trial, the first time included
+_DRAWS = 5  # how often a configuration is drawn instead, before a repeat is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A proposal with what it came from.
+
+    Attributes
+    ----------
+    proposal : Proposal
+        Real values.
+    stored : Proposal
+        The same as the ledger keeps it.
+    revision, space_version : int
+        What the optimizer had seen.
+    turn : int
+        How many proposals for the same trial others had been quicker with.
+    """
+
+    proposal: Proposal
+    stored: Proposal
+    revision: int
+    space_version: int
+    turn: int
 
 
 class Proposer:
@@ -36,43 +70,116 @@ class Proposer:
         self._base = base
         self._optimizer: Optimizer | None = None
         self._optimizer_space: Space | None = None
-        self._full = base
-        self._full_version = 0
 
     @property
     def optimizer(self) -> Optimizer:
         """The optimizer for the view's present space."""
         if self._optimizer is None or self._optimizer_space is not self._view.space:
-            spec = self._view.record.spec
             self._optimizer_space = self._view.space
-            self._optimizer = make_optimizer(
-                spec.optimizer,
-                self._view.space,
-                spec.objectives,
-                deterministic=spec.deterministic,
-                seed=spec.seed,
-            )
+            self._optimizer = self._make(self._view.record.spec.optimizer)
         return self._optimizer
 
-    def ask(self, ticket: Ticket) -> Proposal | Wait | Exhausted:
-        """Return the proposal for one trial, with everything that it may know at this moment."""
-        self._view.refresh()
-        if not self._view.ready(ticket.number):
-            return Wait("lock-step: earlier results are still to come")
-        self._fit_space(ticket.number)
-        answer = self.optimizer.ask(self._view.history_for(ticket.number), [ticket])
-        return answer[0] if isinstance(answer, list) else answer
+    def propose(self, claim: Claim) -> dict[str, Any] | Wait | Exhausted:
+        """Find and write the configuration of one trial, and return it with real values.
 
-    def write(self, claim: Claim, proposal: Proposal) -> dict[str, Any]:
-        """Write a proposal into the ledger and return its configuration with real values."""
-        record, space = self._view.record, self._view.space
-        params = dict(proposal.params)
-        stored = Proposal(
-            space.dump(params), proposal.reason, proposal.fidelity, proposal.parent, proposal.partition
+        Raises
+        ------
+        StaleClaimError
+            A newer claim exists.
+        """
+        taken, place = None, None
+        for turn in range(_ASKS + _DRAWS):
+            answer = self.consider(claim.number, turn, taken, place)
+            if not isinstance(answer, Considered):
+                return answer
+            params = dict(answer.proposal.params)
+            last = turn == _ASKS + _DRAWS - 1
+            taken = self._write(claim, answer, unique=self._unique and bool(params) and not last)
+            if taken is not None and self._welcomes_again(taken):
+                taken = self._write(claim, answer, unique=False)
+            if taken is None:
+                return params
+            place = answer.proposal.partition
+        raise AssertionError("a configuration that need not be unique is always written")
+
+    def consider(
+        self, number: int, turn: int = 0, taken: int | None = None, partition: int | None = None
+    ) -> Considered | Wait | Exhausted:
+        """Return the proposal for one trial, with everything that it may know at this moment.
+
+        Parameters
+        ----------
+        number : int
+            The trial.
+        turn : int, default=0
+            How many proposals for it were refused before.
+        taken, partition : int, optional
+            The trial that had the last one of these, and in which partition that lay.
+        """
+        seed = self._view.record.spec.seed
+        if turn < _ASKS:
+            # The same generator again: the answer is a function of what is known, and more is known now.
+            return self._ask(Ticket(number, generator(seed, number)), turn)
+        # An optimizer that goes through a list, or places its proposals in partitions, is asked on: a draw
+        # from the whole space would lie outside of its plan.
+        drawn = self.optimizer.abilities.learns and partition is None
+        ticket = Ticket(number, generator(seed, number, "draw", turn))
+        answer = self._ask(ticket, turn, at_random=drawn)
+        if not isinstance(answer, Considered):
+            return answer
+        reason = answer.stored.reason
+        if drawn:
+            reason = f"random: trial {taken} was quicker with what was chosen"
+        if turn == _ASKS + _DRAWS - 1:
+            reason += "; may be a repeat"
+        return replace(answer, stored=replace(answer.stored, reason=reason))
+
+    def check(self, space: Space) -> None:
+        """Raise what the optimizer would if it were to propose from `space`."""
+        self._make(self._view.record.spec.optimizer, space)
+
+    def _ask(self, ticket: Ticket, turn: int, *, at_random: bool = False) -> Considered | Wait | Exhausted:
+        view = self._view
+        # What the optimizer sees must not move meanwhile, nor be newer than the revision kept with it.
+        with view.still():
+            view.refresh()
+            if not view.ready(ticket.number):
+                return Wait("lock-step: earlier results are still to come")
+            self._fit_space(ticket.number)
+            optimizer = self._make(Component("random")) if at_random else self.optimizer
+            answer = optimizer.ask(view.history_for(ticket.number), [ticket])
+            if not isinstance(answer, list):
+                return answer
+            stored = replace(answer[0], params=view.space.dump(answer[0].params))
+            return Considered(answer[0], stored, view.revision, view.record.space_version, turn)
+
+    @property
+    def _unique(self) -> bool:
+        return not self._view.record.spec.reproducible
+
+    def _welcomes_again(self, number: int) -> bool:
+        """Whether the configuration of this trial, which is over by now, may be tried once more."""
+        if self._view.record.spec.deterministic:
+            return False
+        self._view.refresh()
+        trial = self._view.trials.get(number)
+        return trial is None or trial.state.finished
+
+    def _make(self, component: Component, space: Space | None = None) -> Optimizer:
+        spec = self._view.record.spec
+        return make_optimizer(
+            component,
+            space or self._view.space,
+            spec.objectives,
+            deterministic=spec.deterministic,
+            seed=spec.seed,
         )
-        provenance = Provenance(record.spec.optimizer.name, __version__, proposal.reason, self._view.revision)
-        self._storage.propose(claim, stored, provenance, record.space_version)
-        return params
+
+    def _write(self, claim: Claim, answer: Considered, *, unique: bool) -> int | None:
+        """Write a proposal into the ledger; return the number of the trial that has it already, if any."""
+        name = self._view.record.spec.optimizer.name
+        provenance = Provenance(name, versions_here(), answer.stored.reason, answer.revision, answer.turn)
+        return self._storage.propose(claim, answer.stored, provenance, answer.space_version, unique=unique)
 
     def suggest(self, claim: Claim, name: str, kind: str, options: Mapping[str, Any]) -> Any:
         """Return a value for a parameter that an objective asks for while it runs.
@@ -99,38 +206,32 @@ class Proposer:
             # Somebody else may add another one in the meantime: then theirs counts, and ours is tried again.
             self._storage.add_space(claim.study_id, wider.to_json(), self._view.record.space_version)
             self._view.refresh()
-        rng = generator(self._view.record.spec.seed, claim.number, "parameter", name)
-        value = space[name].decode(float(rng.random()))
+        value = added_value(space, self._view.record.spec.seed, claim.number, name)
         self._storage.extend(claim, space.dump({name: value}), self._view.record.space_version)
         return value
 
     def load(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration of the ledger with real values, whatever version of the space it is of."""
         self._view.refresh()
-        return self.full_space().load(params)
+        return self._view.spaces.load(params)
 
     def full_space(self) -> Space:
-        """Return the newest space, with real choices where the first version had them."""
-        version = self._view.record.space_version
-        if version != self._full_version:
-            self._full = self._base
-            for name, parameter in Space.from_json(self._view.record.space).parameters.items():
-                if name not in self._base:
-                    self._full = self._full.with_parameter(name, parameter)
-            self._full_version = version
-        return self._full
+        """Return the newest space, with real choices where they are known."""
+        return self._view.spaces.newest
 
     def _fit_space(self, number: int) -> None:
-        if self._view.record.space_version == 0:
-            return
-        full, names = self.full_space(), self._view.names_for(number)
-        if names is None:
-            self._view.use_space(full)
-        elif [*self._base.names, *names] != list(self._view.space.names):
-            space = self._base
+        """In lock-step mode, propose from the parameters that this trial may know of."""
+        names = self._view.names_for(number)
+        if names is not None and [*self._base.names, *names] != list(self._view.space.names):
+            full, space = self.full_space(), self._base
             for name in names:
                 space = space.with_parameter(name, full[name])
             self._view.use_space(space)
+
+
+def added_value(space: Space, seed: int, number: int, name: str) -> Any:
+    """Return the value that a parameter which an objective asks for gets in a trial."""
+    return space[name].decode(float(generator(seed, number, "parameter", name).random()))
 
 
 def _parameter(kind: str, options: Mapping[str, Any]) -> Float | Int | Categorical | Bool:

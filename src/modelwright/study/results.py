@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from modelwright.records import Failure, Trial, TrialState
 if TYPE_CHECKING:
     import pandas as pd
 
-    from modelwright.space import Space
+    from modelwright.study.spaces import SpaceVersions
 
 __all__ = ["TrialResult", "to_dataframe"]
 
@@ -27,17 +27,15 @@ class TrialResult:
     ----------
     record : Trial
         The ledger's record.
-    params : mapping
-        Values by name; empty until proposed.
     """
 
     record: Trial
-    params: Mapping[str, Any]
+    _spaces: SpaceVersions = field(repr=False, compare=False)
 
-    @classmethod
-    def of(cls, trial: Trial, space: Space) -> TrialResult:
-        """Make one from a record."""
-        return cls(trial, {} if trial.params is None else space.load(trial.params))
+    @property
+    def params(self) -> dict[str, Any]:
+        """Values by name; empty until proposed."""
+        return {} if self.record.params is None else self._spaces.load(self.record.params)
 
     @property
     def number(self) -> int:

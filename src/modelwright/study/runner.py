@@ -7,12 +7,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright._base.seeds import generator, seed_for
-from modelwright.errors import ModelwrightError, StaleClaimError
+from modelwright._base.clock import Clock
+from modelwright._base.seeds import seed_for
+from modelwright.errors import (
+    ModelwrightError,
+    StaleClaimError,
+    StorageUnavailableError,
+    StudyNotFoundError,
+)
 from modelwright.execution.base import (
     End,
     Ended,
@@ -30,19 +35,24 @@ from modelwright.records import (
     Failure,
     FailureKind,
     Outcome,
-    Report,
     StudyState,
-    Ticket,
+    TrialState,
     Wait,
 )
-from modelwright.schedulers import Decision, Scheduler, TrialView
-from modelwright.storage.base import Claim, Finish, NoClaim, WorkerInfo
+from modelwright.schedulers import Scheduler
+from modelwright.storage.base import Finish, NoClaim, WorkerInfo
 from modelwright.study import engine as e
+from modelwright.study.attempts import Attempt, Desk
+from modelwright.study.budgets import is_over
 from modelwright.study.callbacks import Callback
+from modelwright.study.hopeless import Hopeless
 from modelwright.study.leases import LeaseKeeper
 from modelwright.study.outcomes import outcome_of
 from modelwright.study.proposing import Proposer
+from modelwright.study.publishing import TrialFiles
 from modelwright.study.signals import Interrupts
+from modelwright.study.spool import SpooledResult, write_spool
+from modelwright.study.stand_in import StandIn
 from modelwright.study.trial import ObjectiveCall
 from modelwright.study.values import last_values
 from modelwright.study.worker import forfeit_dead_workers
@@ -54,25 +64,11 @@ __all__ = ["Runner"]
 
 _TICK_S = 0.2  # how often the engine is asked while nothing happens
 _WAIT_TICK_S = 0.02  # while a proposal waits for results of others
-_REPORT_PAUSE_S = 0.25  # reports are written in batches, at most this late
 _REAP_S = 2.0  # how often dead workers of this machine are looked for while others hold what we wait for
+_SUCCESSES = (TrialState.COMPLETE, TrialState.PRUNED)
 _LIMITS = frozenset({FailureKind.TIMEOUT, FailureKind.MEMORY})
 
 _log = logging.getLogger("modelwright")
-
-
-@dataclass(slots=True, eq=False)
-class _Attempt:
-    """A claimed trial of this run."""
-
-    claim: Claim
-    params: dict[str, Any] | None = None  # real values, once proposed
-    job: Job | None = None
-    attrs: dict[str, Any] = field(default_factory=dict)
-    reports: list[Report] = field(default_factory=list)
-    unwritten: list[Report] = field(default_factory=list)
-    unwritten_since: float = 0.0
-    pruned: bool = False
 
 
 class Runner:
@@ -99,7 +95,9 @@ class Runner:
     callbacks : sequence of Callback
         Called in order.
     folder : Path, optional
-        Where each attempt gets a folder of its own.
+        Where each attempt gets a folder of its own, and leaves files.
+    spool : Path
+        The folder for results that a ledger out of reach could not take.
     """
 
     def __init__(
@@ -115,6 +113,7 @@ class Runner:
         catch: tuple[type[BaseException], ...],
         callbacks: Sequence[Callback],
         folder: Path | None,
+        spool: Path,
     ) -> None:
         self.study = study
         self.executor = executor
@@ -124,22 +123,36 @@ class Runner:
         self._engine = engine
         self._limits = limits
         self._worker = worker
-        self._make_scheduler = scheduler
-        self._schedulers: dict[int, Scheduler] = {}
         self._catch = tuple(f"{t.__module__}.{t.__qualname__}" for t in catch)
         self._callbacks = list(callbacks)
-        self._folder = folder
+        self._spool = spool
         self._storage = study._storage
         self._view = study._view
         self._proposer: Proposer = study._proposer
         self._study_id = study._view.record.id
         self._lease_s = study._view.record.spec.lease_s
-        self._attempts: dict[int, _Attempt] = {}
-        self._leases = LeaseKeeper(self._storage, self._lease_s, executor.wake)
+        self._attempts: dict[int, Attempt] = {}
+        # Where time passes in the executor only, nothing else may wait for it.
+        own_clock: Clock | None = getattr(executor, "clock", None)
+        self._clock = own_clock or time.monotonic
+        self._waits = own_clock is None
+        self._leases = LeaseKeeper(
+            self._storage, self._lease_s, executor.wake, own_clock, self._stand_in(executor)
+        )
+        notify = executor.wake if self._waits else None
+        self._files = TrialFiles(self._storage, self._study_id, folder, notify)
         self._next_reap_s = 0.0
         self._stop_reason = ""
         self._ended: e.EndRun | None = None
         self._uncaught: str | None = None
+        self._hopeless = Hopeless()
+        self._all_failed = ""
+        self._desk = Desk(self._storage, self._view, self._proposer, scheduler, self._clock)
+
+    def _stand_in(self, executor: Executor) -> StandIn | None:
+        """Return who renews leases while a trial in this process lets no thread of ours have a turn."""
+        alone = executor.isolates or not self._waits or not self._storage.url.startswith("sqlite:")
+        return None if alone else StandIn(self._storage.url, self._lease_s)
 
     # for callbacks -----------------------------------------------------------------------------------
 
@@ -148,7 +161,7 @@ class Runner:
         """Seconds until the run's deadline; None without one."""
         if self._engine.deadline_s is None:
             return None
-        return max(0.0, self._engine.deadline_s - time.monotonic())
+        return max(0.0, self._engine.deadline_s - self._clock())
 
     @property
     def in_flight(self) -> int:
@@ -174,8 +187,8 @@ class Runner:
 
     def wait(self, job: Job, timeout_s: float) -> bool:
         """Wait for a helper task; False when it has not ended after `timeout_s`."""
-        until = time.monotonic() + timeout_s
-        while not job.done and (left := until - time.monotonic()) > 0:
+        until = self._clock() + timeout_s
+        while not job.done and (left := until - self._clock()) > 0:
             self._pump(min(left, _TICK_S))
         return job.done
 
@@ -188,6 +201,11 @@ class Runner:
         ------
         KeyboardInterrupt
             The user pressed Ctrl-C; the ledger is clean: no trial of this run is left running.
+        StudyNotFoundError
+            Somebody deleted the study; what ran has been ended.
+        StorageUnavailableError
+            The ledger stayed out of reach; results that it could not take are in a file, which the message
+            names.
         ModelwrightError
             An objective raised what `catch` does not name.
         """
@@ -195,24 +213,47 @@ class Runner:
             try:
                 ended = self._loop()
                 self._call_back("on_end", ended.reason)
+            except StorageUnavailableError as error:
+                raise self._outlast(error) from error
+            except StudyNotFoundError as error:
+                self._abandon()
+                if self._exists():
+                    raise  # it is about another study, and comes from a callback
+                raise StudyNotFoundError(
+                    f"the study {self.study.name!r} was deleted while it ran; its running trials were ended."
+                ) from error
             except BaseException:
                 self._abandon()
                 raise
             finally:
                 self._leases.close()
+                self._files.close()
         self._leave(ended)
         if self._uncaught is not None:
             raise ModelwrightError(self._uncaught, code="E_OBJECTIVE")
+        if self._all_failed:
+            raise ModelwrightError(
+                f"{self._all_failed}.",
+                hint=f"See the others: modelwright trials list {self.study.name} --state failed.",
+                code="E_ALL_FAILED",
+            )
         if self._interrupts.signal is not None:
             self._interrupts.raise_again()
         return ended.reason
+
+    def _exists(self) -> bool:
+        try:
+            self._view.refresh()
+        except StudyNotFoundError:
+            return False
+        return True
 
     def _loop(self) -> e.EndRun:
         self._call_back("on_start")
         while True:
             if self._stop_reason:
                 self._feed(e.StopRequested(self._stop_reason))
-            self._feed(e.Tick(time.monotonic()))
+            self._feed(e.Tick(self._clock()))
             if self._ended is not None:
                 return self._ended
             self._pump(self._pause_s())
@@ -220,19 +261,28 @@ class Runner:
 
     def _leave(self, ended: e.EndRun) -> None:
         """Say in the ledger how the study stands, now that this run is over."""
-        if ended.complete and self._nothing_came_up():
-            self._storage.set_state(self._study_id, StudyState.COMPLETE)
-        elif self._view.record.state is StudyState.RUNNING and not self._view.others_run():
-            self._storage.set_state(self._study_id, StudyState.PENDING)
+        self._view.refresh()
+        state = self._view.record.state
+        if state in (StudyState.PENDING, StudyState.RUNNING):
+            if ended.complete:
+                self._complete(state)
+            elif not self._view.others_run():
+                self._storage.set_state(self._study_id, StudyState.PENDING, expected=StudyState.RUNNING)
 
-    def _nothing_came_up(self) -> bool:
-        """Whether the study is still over: somebody may have raised its budget in the last moment."""
+    def _complete(self, state: StudyState) -> None:
+        """Close the study, and open it again if somebody has raised its budget in the last moment."""
+        self._storage.set_state(self._study_id, StudyState.COMPLETE, expected=state)
         self._view.refresh()
         record = self._view.record
-        used_up = record.budget_trials is not None and record.issued >= record.budget_trials
-        return (used_up or bool(record.closed)) and not self._view.unfinished
+        if record.state is StudyState.COMPLETE and not is_over(
+            record, self._view.unfinished, record.ended_us or 0
+        ):
+            self._storage.set_state(self._study_id, StudyState.PENDING, expected=StudyState.COMPLETE)
 
     def _pause_s(self) -> float:
+        if not self._waits:
+            due_s = min(self._engine.due_s, self._leases.due_s, self._desk.due_s)
+            return max(0.0, due_s - self._clock())
         pause = _WAIT_TICK_S if self._engine.waiting else _TICK_S
         return min(pause, self.remaining_s or pause)  # after the deadline, trials have their grace
 
@@ -241,7 +291,8 @@ class Runner:
         events: Sequence[Event] = ()
         with self._interrupts.absorbing():
             events = self.executor.events(timeout_s, self._answer)
-        now = time.monotonic()
+        now = self._clock()
+        self._leases.keep(now)
         for event in events:
             attempt = self._attempt_of(event.job)
             if attempt is None:
@@ -249,25 +300,42 @@ class Runner:
             number = attempt.claim.number
             if isinstance(event, Started):
                 self._call_back("on_trial_start", number)
-            elif isinstance(event, Ended):
-                assert event.job.end is not None
-                self._feed(e.TaskEnded(number, event.job.end.kind is EndKind.CANCELLED))
-        lost, stop, states = self._leases.take()
-        for number in lost:
-            self._feed(e.ClaimLost(number))
-        for number in stop:
-            self._feed(e.StopAsked(number))
-        for state in states:
-            self._feed(e.StudyMoved(state))
-        for attempt in self._attempts.values():
-            if attempt.unwritten and now - attempt.unwritten_since > _REPORT_PAUSE_S:
-                self._write_reports(attempt)
+            elif isinstance(event, Ended) and not self._files.begin(attempt):
+                self._ended_task(attempt)
+        for attempt in self._files.take():
+            assert attempt.publication is not None
+            self._desk.outage = self._desk.outage or attempt.publication.outage
+            if self._desk.outage is None:
+                self._ended_task(attempt)
+        if self._desk.outage is not None:
+            raise self._desk.outage
+        self._listen(now)
+        self._desk.write_due(now)
         if (again := self._interrupts.take()) is not None:
             if again:
                 self._interrupts.raise_again()  # no more grace: the executor is closed on the way out
             self._feed(e.Interrupted(now, hard=False))
 
-    def _attempt_of(self, job: Job) -> _Attempt | None:
+    def _ended_task(self, attempt: Attempt) -> None:
+        assert attempt.job is not None
+        assert attempt.job.end is not None
+        self._feed(e.TaskEnded(attempt.claim.number, attempt.job.end.kind is EndKind.CANCELLED))
+
+    def _listen(self, now: float) -> None:
+        """Pass on what the ledger said when the leases were renewed."""
+        heard = self._leases.take()
+        if heard.deleted:
+            raise StudyNotFoundError(f"no study with the id {self._study_id}.")
+        for number in heard.lost:
+            self._feed(e.ClaimLost(number))
+        for number in heard.stop:
+            if number in self._attempts:
+                self._attempts[number].killed = True
+            self._feed(e.StopAsked(number))
+        if heard.state is not None:
+            self._feed(e.StudyMoved(heard.state, heard.abort, now))
+
+    def _attempt_of(self, job: Job) -> Attempt | None:
         """Return the attempt that a job belongs to; None for helper tasks and what an earlier run left."""
         attempt = self._attempts.get(job.attrs.get("number", -1))
         return attempt if attempt is not None and attempt.job is job else None
@@ -292,6 +360,7 @@ class Runner:
                 job = self._attempts[number].job
                 assert job is not None
                 job.cancel(why)
+                self._files.hurry(number, self._limits.grace_s)
             case e.FinishTrial(number):
                 self._finish(number)
             case e.ReleaseTrial(number, why, close):
@@ -307,12 +376,16 @@ class Runner:
 
     def _claim(self) -> e.Event:
         answer = self._storage.claim(self._study_id, self._worker.id, uuid.uuid4().hex, self._lease_s)
-        now = time.monotonic()
+        now = self._clock()
         if isinstance(answer, NoClaim):
             if answer.reason == "busy":
                 self._reap(now)
             return e.NothingToClaim(answer, now)
-        self._attempts[answer.number] = _Attempt(answer)
+        known = self._attempts.get(answer.number)
+        if known is not None and known.job is not None:
+            known.claim = answer  # it runs here, and its lease had run out: the machine slept, perhaps
+        else:
+            self._attempts[answer.number] = Attempt(answer)
         self._leases.add(answer)
         if answer.params is None:
             return e.Claimed(answer)
@@ -329,19 +402,19 @@ class Runner:
         if attempt.claim.params is not None:
             self._view.refresh()
             return e.Proposed(number) if self._view.settled(number) else self._wait_for_others(number)
-        answer = self._proposer.ask(Ticket(number, generator(self._view.record.spec.seed, number)))
+        try:
+            answer = self._proposer.propose(attempt.claim)
+        except StaleClaimError:
+            return e.ClaimLost(number)
         if isinstance(answer, Wait):
             return self._wait_for_others(number)
         if isinstance(answer, Exhausted):
             return e.SpaceExhausted(number, answer.reason)
-        try:
-            attempt.params = self._proposer.write(attempt.claim, answer)
-        except StaleClaimError:
-            return e.ClaimLost(number)
+        attempt.params = answer
         return e.Proposed(number)
 
     def _wait_for_others(self, number: int) -> e.Event:
-        self._reap(time.monotonic())
+        self._reap(self._clock())
         return e.ProposalWaits(number)
 
     def _start(self, number: int) -> None:
@@ -351,6 +424,7 @@ class Runner:
             assert claim.params is not None
             attempt.params = self._proposer.load(claim.params)
             attempt.attrs = dict(self._view.trials[number].user_attrs)
+        place = attempt.folder = self._files.place(claim)
         argument = {
             "number": number,
             "params": attempt.params,
@@ -359,46 +433,63 @@ class Runner:
             "fidelity": claim.fidelity,
             "user_attrs": attempt.attrs,
             "objectives": [objective.name for objective in spec.objectives],
+            "folder": None if place is None else str(place),
         }
-        folder = None if self._folder is None else self._folder / "trials" / f"{number}-{claim.fence}"
-        task = Task(f"{number}-{claim.fence}", self._call, argument, folder, self._limits)
+        # What a trial prints is kept where its files stay, and is this process's own output elsewhere.
+        output = place if self.executor.isolates and self._files.folder is not None else None
+        task = Task(f"{number}-{claim.fence}", self._call, argument, output, self._limits)
         attempt.job = self.executor.submit(task)
         attempt.job.attrs["number"] = number
 
     def _finish(self, number: int) -> None:
         attempt = self._attempts[number]
-        self._write_reports(attempt)
+        self._desk.write_reports(attempt)
         outcome = self._outcome(attempt)
         answer = self._storage.finish(attempt.claim, outcome, attempt.claim.claim_id)
         self._forget(number)
         if answer is Finish.STALE:
+            _log.warning(
+                "trial %d passed to another worker; the result of this one is kept as an event", number
+            )
             return
-        if outcome.failure is not None:
-            self._look_at_failure(number, attempt, outcome.failure)
-        if self._callbacks:
+        if self._callbacks or answer is Finish.DUPLICATE:
             self._view.refresh()
+        failure = outcome.failure
+        if failure is not None:
+            # A repeated call is answered as a duplicate, whatever the first answer was.
+            first_lost = answer is Finish.DUPLICATE and not self._view.trials[number].state.finished
+            if answer is Finish.RETRY or first_lost:
+                _log.info("trial %d failed (%s) and is tried again", number, failure.message)
+                self._call_back("on_trial_retry", self._view.trials.get(number), failure)
+                return
+            self._look_at_failure(number, attempt, failure)
+        else:
+            self._hopeless.succeeded()
+        if self._callbacks:
             self._call_back("on_trial_end", self._view.trials[number])
 
-    def _outcome(self, attempt: _Attempt) -> Outcome:
+    def _outcome(self, attempt: Attempt) -> Outcome:
         end = (attempt.job.end if attempt.job else None) or End(
             EndKind.CANCELLED, detail="stopped before it started"
         )
         folder = attempt.job.task.folder if attempt.job else None
-        return outcome_of(
+        outcome = outcome_of(
             end,
             pruned=attempt.pruned,
             last_values=last_values(attempt.reports, self._view.record.spec.objectives),
             user_attrs=attempt.attrs,
             log_location="" if folder is None else str(folder),
         )
+        return outcome if attempt.publication is None else attempt.publication.added_to(outcome)
 
-    def _look_at_failure(self, number: int, attempt: _Attempt, failure: Failure) -> None:
+    def _look_at_failure(self, number: int, attempt: Attempt, failure: Failure) -> None:
         if failure.kind in _LIMITS and self._view.record.spec.reproducible:
             _log.warning(
                 "trial %d ran into a limit (%s): lock-step mode cannot promise the same trials from here on",
                 number,
                 failure.message,
             )
+        self._give_up(self._hopeless.note(number, failure, self._engine.in_flight))
         end = attempt.job.end if attempt.job else None
         if end is None or end.error is None or set(self._catch) & set(end.error.types):
             return
@@ -408,65 +499,29 @@ class Runner:
         )
         self.stop("an exception that is not caught")
 
+    def _give_up(self, why: str) -> None:
+        """End the run since nothing comes of it, unless something has come of an earlier one."""
+        if not why or self._all_failed:
+            return
+        self._view.refresh()
+        if any(trial.state in _SUCCESSES for trial in self._view.trials.values()):
+            self._hopeless.succeeded()
+            return
+        self._all_failed = why
+        self.stop("all trials have failed")
+
     def _forget(self, number: int) -> None:
         self._leases.remove(number)
-        del self._attempts[number]
-
-    # what trials say ---------------------------------------------------------------------------------
+        attempt = self._attempts.pop(number)
+        self._desk.forget(attempt)
+        self._files.forget(attempt)
 
     def _answer(self, job: Job, kind: str, payload: Any) -> Any:
         attempt = self._attempt_of(job)
         if attempt is None:
             return None
         with self._interrupts.shielded():
-            if kind == "report":
-                self._take_report(attempt, payload)
-            elif kind == "should_stop":
-                return self._should_stop(attempt)
-            elif kind == "attr":
-                attempt.attrs.update(payload)
-            elif kind == "parameter":
-                try:
-                    return {"value": self._proposer.suggest(attempt.claim, **payload)}
-                except ModelwrightError as error:
-                    return {"error": str(error)}
-        return None
-
-    def _take_report(self, attempt: _Attempt, payload: Any) -> None:
-        report = Report(payload["step"], payload["values"], payload["fold"])
-        attempt.reports.append(report)
-        if not attempt.unwritten:
-            attempt.unwritten_since = time.monotonic()
-        attempt.unwritten.append(report)
-
-    def _should_stop(self, attempt: _Attempt) -> bool:
-        if self._make_scheduler is None or attempt.pruned:
-            return attempt.pruned
-        number = attempt.claim.number
-        self._write_reports(attempt)
-        self._view.refresh()
-        lane = self._view.lane(number)
-        if lane not in self._schedulers:
-            self._schedulers[lane] = self._make_scheduler()
-        trial = TrialView(number, self._own_curve(attempt))
-        decision = self._schedulers[lane].decide(trial, self._view.decision_history(number))
-        attempt.pruned = decision is Decision.STOP
-        return attempt.pruned
-
-    def _own_curve(self, attempt: _Attempt) -> list[tuple[float, float]]:
-        """Return (step, loss) of this attempt by step, folds averaged; the last report for a step counts."""
-        objective = self._view.record.spec.objectives[0]
-        newest = {(report.step, report.fold): report.values for report in attempt.reports}
-        by_step: dict[float, list[float]] = {}
-        for (step, _), values in newest.items():
-            if objective.name in values:
-                by_step.setdefault(step, []).append(values[objective.name] * objective.sign)
-        return [(step, sum(losses) / len(losses)) for step, losses in sorted(by_step.items())]
-
-    def _write_reports(self, attempt: _Attempt) -> None:
-        if attempt.unwritten:
-            self._storage.report(attempt.claim, attempt.unwritten)
-            attempt.unwritten = []
+            return self._desk.answer(attempt, kind, payload)
 
     # endings -----------------------------------------------------------------------------------------
 
@@ -474,6 +529,43 @@ class Runner:
         for callback in self._callbacks:
             method: Callable[..., None] = getattr(callback, name)
             method(self, *arguments)
+
+    def _outlast(self, outage: StorageUnavailableError) -> StorageUnavailableError:
+        """Let running trials end without the ledger, keep what they give in a file; return what to raise."""
+        self._desk.outage = outage
+        running = [attempt.job for attempt in self._attempts.values() if attempt.job is not None]
+        while any(not job.done for job in running) and self.remaining_s != 0:
+            if self._interrupts.take() is not None:
+                break
+            with self._interrupts.absorbing():
+                self.executor.events(_TICK_S, self._answer)
+        for job in running:
+            if not job.done:
+                job.cancel(outage.message)
+        results = [
+            self._spooled(attempt)
+            for attempt in self._attempts.values()
+            if attempt.job is not None
+            and attempt.job.end is not None
+            and attempt.job.end.kind is not EndKind.CANCELLED
+            and not attempt.spoilt
+        ]
+        if not results:
+            return outage
+        if any(result.files for result in results):
+            self._files.keep()
+        path = write_spool(self._spool, self._view.record, self._worker.id, results, self._files.folder)
+        trials = ", ".join(str(result.claim.number) for result in results)
+        return StorageUnavailableError(
+            f"{outage.message} The results of these trials could not be told and are kept in {str(path)!r}: "
+            f"{trials}.",
+            hint="Tell them when the storage is back: modelwright.study.spool.resume_spool(storage, path).",
+            code=outage.code,
+        )
+
+    def _spooled(self, attempt: Attempt) -> SpooledResult:
+        files = self._files.not_published(attempt)
+        return SpooledResult(attempt.claim, self._outcome(attempt), tuple(attempt.unwritten), tuple(files))
 
     def _abandon(self) -> None:
         """Leave the ledger clean when the run itself fails: keep what is over, give back the rest."""
@@ -487,10 +579,11 @@ class Runner:
                 _log.debug("trial %d could not be given back", number, exc_info=True)
             self._forget(number)
 
-    def _settle(self, attempt: _Attempt) -> None:
+    def _settle(self, attempt: Attempt) -> None:
         end = attempt.job.end if attempt.job else None
         if end is None or end.kind is EndKind.CANCELLED:
             self._storage.release(attempt.claim, "the run has failed")
         else:
-            self._write_reports(attempt)
+            self._files.leave_out(attempt, "the run has failed.")
+            self._desk.write_reports(attempt)
             self._storage.finish(attempt.claim, self._outcome(attempt), attempt.claim.claim_id)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.errors import InputError, StudyStateError
+from modelwright.errors import InputError, StorageUnavailableError, StudyStateError
 from modelwright.execution import EXECUTORS, Executor, Limits, Resources, make_executor
+from modelwright.execution.devices import DeviceLease, lease_devices
 from modelwright.records import StudyState
 from modelwright.schedulers import Scheduler, make_scheduler
 from modelwright.storage.base import WorkerInfo
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_study"]
 
-_GRACE_S = 2.0
-
 
 def run_study(
     study: Study,
@@ -41,57 +43,116 @@ def run_study(
     callbacks: Sequence[Any] = (),
     trial_timeout: float | None = None,
     trial_memory_mb: float | None = None,
+    limits: Limits | None = None,
+    cpus: int = 1,
+    gpus: float = 0,
+    reuse: int = 1,
     preload: Sequence[str] = (),
+    address: str | None = None,
+    client: Any | None = None,
+    spool: Path | None = None,
 ) -> str:
-    """Run the study and return why the run ended; see `Study.run`."""
+    """Run the study and return why the run ended; see `Study.run`.
+
+    Results that a storage out of reach could not take are kept in the folder `spool`, by default the study's
+    own or else the current one.
+    """
     started = time.monotonic()
     check_objective(function)
     _whole("parallel", parallel, least=1)
     _positive("timeout", timeout)
     _positive("trial_timeout", trial_timeout)
     _positive("trial_memory_mb", trial_memory_mb)
+    _whole("cpus", cpus, least=1)
+    _whole("reuse", reuse, least=1)
     _check_place(executor, parallel)
+    where = _where(executor, address, client)
+    wanted = _limits(limits, trial_timeout, trial_memory_mb, timeout)
+    _check_output(study, wanted)
     caught, hooks = _exception_types(catch), _hooks(callbacks)
     if study._stop is not None:
         raise StudyStateError(
             f"this object of the study {study.name!r} is running already.",
             hint="Open it a second time with Study.load, or raise `parallel`.",
         )
+    study._view.refresh()
+    _refuse_paused(study)
     _set_budget(study, trials, more)
     if study._view.record.state is StudyState.COMPLETE:
         return "complete"
-    worker = this_worker(study.storage)
-    try:
+    with ExitStack() as stack:
+        devices = _devices(executor, parallel, gpus, reuse)
+        stack.callback(devices.close)
+        worker = this_worker(study.storage)
+        stack.callback(retire, worker.id)
+        slots = [Resources(cpus, wanted.memory_mb, names) for names in devices.slots]
+        place = _make(executor, slots, preload, reuse, where)
+        if isinstance(executor, str):
+            stack.callback(place.close)
         _take_up(study, worker, parallel)
-    except BaseException:
-        retire(worker.id)
-        raise
-
-    # A run shall be over when its time is: what is left after the deadline is a small part of it.
-    grace_s = _GRACE_S if timeout is None else min(_GRACE_S, 0.03 * timeout)
-    limits = Limits(trial_timeout, trial_memory_mb, grace_s)
-    engine = Engine(parallel, None if timeout is None else started + timeout)
-    place = _make(executor, parallel, trial_memory_mb, preload)
-    try:
+        # An executor with a clock of its own has stood still until now.
+        began_s = place.clock() if hasattr(place, "clock") else started
         runner = Runner(
             study,
             ObjectiveCall(function, study.objectives),
             place,
-            engine,
-            limits=limits,
+            Engine(parallel, None if timeout is None else began_s + timeout),
+            limits=wanted,
             worker=worker,
             scheduler=_scheduler(study),
             catch=caught,
             callbacks=hooks,
-            folder=study.folder if place.isolates else None,
+            folder=study.folder,
+            spool=spool or study.folder or Path.cwd(),
         )
         study._stop = runner.stop
-        return runner.run()
-    finally:
-        study._stop = None
-        if isinstance(executor, str):
-            place.close()
-        retire(worker.id)
+        stack.callback(setattr, study, "_stop", None)
+        return _run(runner, study, worker)
+
+
+def _limits(
+    limits: Limits | None, timeout: float | None, memory_mb: float | None, run_s: float | None
+) -> Limits:
+    """Return the limits of each trial; those with a name of their own count first."""
+    wanted = limits or Limits()
+    # A run shall be over when its time is: what is left after the deadline is a small part of it.
+    grace_s = wanted.grace_s if run_s is None else min(wanted.grace_s, 0.03 * run_s)
+    return replace(
+        wanted,
+        wall_s=wanted.wall_s if timeout is None else timeout,
+        memory_mb=wanted.memory_mb if memory_mb is None else memory_mb,
+        grace_s=grace_s,
+    )
+
+
+def _check_output(study: Study, limits: Limits) -> None:
+    if limits.output_mb is not None and study.folder is None:
+        raise InputError(
+            "expected a folder for what trials print, since its amount is limited, and the study has none.",
+            hint="Give one: Study(..., folder=...), or a SQLite file as storage.",
+        )
+
+
+def _devices(executor: str | Executor, parallel: int, gpus: float, reuse: int) -> DeviceLease:
+    """Take the devices that the trials need; the lease names none where they ask for none."""
+    if executor != "local" and (gpus or reuse > 1):
+        raise InputError(
+            f"gpus={gpus!r} and reuse={reuse!r} are for executor='local', got {executor!r:.60}.",
+            hint="Give an executor of your own its devices by its slots: Resources(gpus=('0',)).",
+        )
+    return lease_devices(parallel, gpus) if gpus else DeviceLease([()] * parallel, ())
+
+
+def _run(runner: Runner, study: Study, worker: WorkerInfo) -> str:
+    try:
+        reason = runner.run()
+    except StorageUnavailableError:
+        raise  # a goodbye would have to wait as long again
+    except BaseException:
+        study._storage.retire_worker(worker.id)
+        raise
+    study._storage.retire_worker(worker.id)
+    return reason
 
 
 def _take_up(study: Study, worker: WorkerInfo, parallel: int) -> None:
@@ -103,14 +164,31 @@ def _take_up(study: Study, worker: WorkerInfo, parallel: int) -> None:
         storage.set_window(record.id, parallel)
     storage.set_state(record.id, StudyState.RUNNING)
     study._view.refresh()
+    if study._view.record.state is StudyState.PAUSED:  # in this very moment
+        storage.retire_worker(worker.id)
+        _refuse_paused(study)
+
+
+def _refuse_paused(study: Study) -> None:
+    if study._view.record.state is StudyState.PAUSED:
+        raise StudyStateError(
+            f"the study {study.name!r} is paused.",
+            hint=f"study.resume(), or `modelwright studies resume {study.name}`, lets it go on.",
+            code="E_PAUSED",
+        )
 
 
 def _make(
-    executor: str | Executor, parallel: int, memory_mb: float | None, preload: Sequence[str]
+    executor: str | Executor,
+    slots: Sequence[Resources],
+    preload: Sequence[str],
+    reuse: int,
+    where: Mapping[str, Any],
 ) -> Executor:
     if not isinstance(executor, str):
         return executor
-    return make_executor(executor, slots=[Resources(memory_mb=memory_mb)] * parallel, preload=preload)
+    options = dict(where) | ({"reuse": reuse} if reuse > 1 else {})
+    return make_executor(executor, slots=slots, preload=preload, **options)
 
 
 def _scheduler(study: Study) -> Callable[[], Scheduler] | None:
@@ -128,6 +206,17 @@ def _check_place(executor: Any, parallel: int) -> None:
             )
     elif not hasattr(executor, "submit"):
         raise InputError(f"expected an executor or the name of one, got {type(executor).__name__}.")
+
+
+def _where(executor: Any, address: str | None, client: Any | None) -> dict[str, Any]:
+    """Return which cluster to use, as options of the executor."""
+    given = {"address": address, "client": client}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and executor != "dask":
+        raise InputError(
+            f"expected {' and '.join(given)} with executor='dask' alone, got executor={executor!r:.60}."
+        )
+    return given
 
 
 def _exception_types(catch: Any) -> tuple[type[BaseException], ...]:
@@ -149,17 +238,16 @@ def _hooks(callbacks: Any) -> list[Callback]:
 def _set_budget(study: Study, trials: int | None, more: int | None) -> None:
     if trials is not None and more is not None:
         raise InputError("expected `trials` (in all) or `more` (on top), got both.")
-    study._view.refresh()
     record = study._view.record
     if trials is not None:
         _whole("trials", trials, least=1)
-        wanted: int | None = max(trials, record.issued)
+        wanted = max(trials, record.issued)
     elif more is not None:
         _whole("more", more, least=1)
         wanted = record.issued + more
     else:
-        wanted = None
-    if wanted != record.budget_trials:
+        return
+    if wanted != record.budget.trials:
         study._storage.set_budget(record.id, wanted)
         study._view.refresh()
 

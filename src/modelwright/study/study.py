@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-import re
-import uuid
+import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import fresh_seed
 from modelwright.errors import InputError, StudyExistsError, StudyStateError
 from modelwright.optimizers import make_optimizer
-from modelwright.records import Component, Objective, SearchSettings, StudySpec, StudyState, Trial, TrialState
+from modelwright.records import (
+    Budget,
+    Component,
+    Objective,
+    SearchSettings,
+    StudySpec,
+    StudyState,
+    Trial,
+    TrialState,
+)
 from modelwright.space import Space
 from modelwright.storage import Storage, open_existing, open_storage
 from modelwright.storage.base import StudyRecord
 from modelwright.study.asking import AskedTrials
+from modelwright.study.files import StudyFiles
+from modelwright.study.objective import reference_of
 from modelwright.study.proposing import Proposer
 from modelwright.study.results import TrialResult, to_dataframe
+from modelwright.study.spaces import SpaceVersions
 from modelwright.study.trial import RunningTrial
 from modelwright.study.view import LedgerView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
-    from modelwright.execution.base import Executor
+    from modelwright.execution.base import Executor, Limits
     from modelwright.study.callbacks import Callback
+    from modelwright.study.replay import Replay
 
 __all__ = ["Study"]
 
 
-class Study:
+class Study(StudyFiles):
     """A search for the best parameters of a function.
 
     Parameters
@@ -49,8 +64,8 @@ class Study:
         Unique in the storage; made up by default.
     seed : int, optional
         All randomness of the study derives from it; drawn and kept by default.
-    optimizer : str or Component, default="tpe"
-        Who proposes: a name, ``"path/to/file.py:Class"``, or a Component with options.
+    optimizer : str or Component, optional
+        Who proposes: a name, ``"path/to/file.py:Class"``, or a Component with options; ``"tpe"`` by default.
     scheduler : str or Component, optional
         Who stops trials early, such as ``"median"``.
     deterministic : bool, default=False
@@ -58,20 +73,29 @@ class Study:
     reproducible : bool, default=False
         Lock-step: the same trials whatever the timing, the number of processes and interruptions.
     load_if_exists : bool, default=False
-        Go on with the study of that name instead of refusing.
+        Go on with the study of that name instead of refusing. What is given of space, objectives, optimizer,
+        scheduler, seed, `deterministic` and `reproducible` has to be what the study was made with.
+    objective : str or callable, optional
+        By what a worker finds the objective: ``"module:function"``, ``"path/to/file.py:function"``, or the
+        function itself, whose name is kept if it can be imported by it. `run` takes its own.
     lease_s : float, default=60
         How long the ledger keeps a trial for a worker that has fallen silent.
     max_attempts : int, default=3
-        How often a trial is tried again when its worker is lost.
+        How many attempts a trial gets when its workers are lost.
+    retry : mapping of str to int, optional
+        How many further attempts a trial gets that failed, by the kind of failure, such as ``{"error": 1}``.
+    priority : int, default=1
+        Workers take studies of the highest priority first.
     folder : str or Path, optional
-        Where trials keep files and output. Beside a SQLite file by default; none for memory.
+        Where trials keep files and output. Beside a SQLite file by default; a server's own for one that
+        serves; none for memory.
     user_attrs : mapping, optional
         JSON values to keep with the study.
 
     Raises
     ------
     StudyExistsError
-        The name is taken, or the study of that name has another space or other objectives.
+        The name is taken, or the study of that name was made with something else than what is given.
 
     Examples
     --------
@@ -92,13 +116,15 @@ class Study:
         storage: str | Path | Storage | None = None,
         name: str | None = None,
         seed: int | None = None,
-        optimizer: str | Component = "tpe",
+        optimizer: str | Component | None = None,
         scheduler: str | Component | None = None,
-        deterministic: bool = False,
-        reproducible: bool = False,
+        deterministic: bool | None = None,
+        reproducible: bool | None = None,
         load_if_exists: bool = False,
+        objective: str | Callable[..., Any] | None = None,
         lease_s: float = 60.0,
         max_attempts: int = 3,
+        retry: Mapping[str, int] | None = None,
         priority: int = 1,
         folder: str | Path | None = None,
         user_attrs: Mapping[str, Any] | None = None,
@@ -111,17 +137,19 @@ class Study:
             raise InputError(f"expected a Space, got {type(space).__name__}. Write Space(x=Float(0, 1)).")
         space.ensure_feasible()
         spec = StudySpec(
-            name=name if name is not None else f"study-{uuid.uuid4().hex[:8]}",
+            name=name if name is not None else f"study-{secrets.token_hex(4)}",
             space=space,
             objectives=_objectives(direction, directions),
-            optimizer=_component(optimizer),
+            optimizer=_component("tpe" if optimizer is None else optimizer),
             scheduler=None if scheduler in (None, "none") else _component(scheduler),
             seed=_checked_seed(seed),
-            deterministic=deterministic,
-            reproducible=reproducible,
+            deterministic=bool(deterministic),
+            reproducible=bool(reproducible),
             lease_s=lease_s,
             max_attempts=max_attempts,
+            retry=dict(retry or {}),
             priority=priority,
+            objective_ref=reference_of(objective),
             description=description,
             dataset_id=dataset_id,
             search=search or SearchSettings(),
@@ -134,7 +162,18 @@ class Study:
             if not load_if_exists:
                 raise
             record = opened.study(spec.name)
-            _check_same(record, spec)
+            given = {
+                "space": bool(len(space)),
+                "objectives": direction is not None or directions is not None,
+                "optimizer": optimizer is not None,
+                "scheduler": scheduler is not None,
+                "seed": seed is not None,
+                "deterministic": deterministic is not None,
+                "reproducible": reproducible is not None,
+            }
+            from modelwright.study.sameness import check_same
+
+            check_same(record, spec, [name for name, is_given in given.items() if is_given])
         if user_attrs:
             record = opened.set_user_attrs(record.id, user_attrs)
         self._open(opened, record, space if len(space) else record.spec.space, folder)
@@ -166,20 +205,29 @@ class Study:
         StudyNotFoundError
             There is none of that name.
         """
-        opened = open_existing(storage) if isinstance(storage, str | Path) else storage
+        opened = open_existing(storage) if isinstance(storage, str | os.PathLike) else storage
         record = opened.study(name)
-        if space is not None and space.to_json() != record.spec.space.to_json():
-            raise InputError(f"the study {name!r} has another space than the one that was given.")
+        if space is not None:
+            from modelwright.study.sameness import check_same
+
+            check_same(record, replace(record.spec, space=space), ["space"])
         study = cls.__new__(cls)
         study._open(opened, record, space or record.spec.space, folder)
         return study
 
     def _open(self, storage: Storage, record: StudyRecord, space: Space, folder: str | Path | None) -> None:
         self._storage = storage
-        self._folder = Path(folder) if folder is not None else _default_folder(storage, record)
-        self._view = LedgerView(storage, record, space)
-        self._proposer = Proposer(storage, self._view, space)
-        self._asked = AskedTrials(storage, self._view, self._proposer)
+        self._folder = _folder_of(storage, record, folder)
+        # The space that was given may be version 0, or the one that `set_space` has made of it.
+        first = space == record.spec.space
+        base = space if first else record.spec.space
+        self._view = LedgerView(storage, record, base)
+        self._read_spaces = SpaceVersions(base)
+        if not first:
+            for spaces in (self._view.spaces, self._read_spaces):
+                spaces.learn(space)
+        self._proposer = Proposer(storage, self._view, base)
+        self._asked = AskedTrials(storage, self._view, self._proposer, self._folder)
         self._stop: Callable[[str], None] | None = None
 
     # running -----------------------------------------------------------------------------------------
@@ -197,9 +245,18 @@ class Study:
         callbacks: Sequence[Callback | Callable[[Study, TrialResult], None]] = (),
         trial_timeout: float | None = None,
         trial_memory_mb: float | None = None,
+        limits: Limits | None = None,
+        cpus: int = 1,
+        gpus: float = 0,
+        reuse: int = 1,
         preload: Sequence[str] = (),
+        address: str | None = None,
+        client: Any | None = None,
     ) -> Study:
         """Evaluate `function` until the budget is used up.
+
+        Without `trials`, `more` and `timeout` there is no budget: the run goes on until Ctrl-C or `stop` ends
+        it, or until nothing is left to try.
 
         Running the same line again, in this process or another, goes on where the ledger stands.
 
@@ -208,7 +265,8 @@ class Study:
         function : callable
             Called with a `RunningTrial`; returns a float, or one value per objective.
         trials : int, optional
-            How many trials the study shall have in all, those of earlier runs included.
+            How many trials the study shall have in all, those of earlier runs included; its budget
+            (`set_budget`) by default.
         more : int, optional
             How many trials to add to what there is; instead of `trials`.
         timeout : float, optional
@@ -216,8 +274,8 @@ class Study:
             ``executor="inline"`` a running objective cannot be ended.
         parallel : int, default=1
             How many trials run at a time.
-        executor : {"local", "thread", "inline"} or Executor, default="local"
-            Where trials run: a fresh process each, threads, or this very call.
+        executor : {"local", "thread", "inline", "dask"} or Executor, default="local"
+            Where trials run: a fresh process each, threads, this very call, or the workers of a cluster.
         catch : tuple of exception types, default=(BaseException,)
             What an objective may raise without ending the run. The trial fails in any case.
         callbacks : sequence, optional
@@ -225,8 +283,18 @@ class Study:
         trial_timeout, trial_memory_mb : float, optional
             Hard limits of each trial with ``executor="local"``: seconds, and megabytes of its whole process
             tree.
+        limits : Limits, optional
+            More of them: computing time, output, disk (`modelwright.execution.Limits`).
+        cpus : int, default=1
+            Cores of each trial; its thread pools are set to it.
+        gpus : float, default=0
+            Devices of each trial, or the part of one that it gets, such as 0.5 (``executor="local"``).
+        reuse : int, default=1
+            How many trials a process may run in turn; for trials of milliseconds (``executor="local"``).
         preload : sequence of str, optional
             Modules that trials need, imported once before them (``executor="local"``).
+        address, client : str, or distributed.Client, optional
+            The cluster of ``executor="dask"``: the address of its scheduler, or a client.
 
         Returns
         -------
@@ -237,6 +305,17 @@ class Study:
         ------
         InputError
             The budget, the function or a setting makes no sense.
+        StudyStateError
+            The study is paused, or this object runs already.
+        StudyNotFoundError
+            Somebody deleted the study while it ran.
+        ExecutionError
+            The machine can never give what the trials ask for, such as GPUs.
+        ModelwrightError
+            Trials have failed and nothing else, all for one reason or very many: the run has ended early, and
+            the message says with what the first has failed.
+        StorageUnavailableError
+            The storage stayed out of reach; the message names the file that keeps results it could not take.
         KeyboardInterrupt
             Ctrl-C was pressed. The ledger is in order, and the same call goes on later.
         """
@@ -254,12 +333,21 @@ class Study:
             callbacks=callbacks,
             trial_timeout=trial_timeout,
             trial_memory_mb=trial_memory_mb,
+            limits=limits,
+            cpus=cpus,
+            gpus=gpus,
+            reuse=reuse,
             preload=preload,
+            address=address,
+            client=client,
         )
         return self
 
-    def stop(self) -> None:
-        """End the present run once its running trials are over; callable from a callback or a thread."""
+    def stop_run(self) -> None:
+        """End the present run of this object once its running trials are over; the study goes on later.
+
+        Callable from a callback or a thread. `stop` ends the study itself, for all that run it.
+        """
         if self._stop is not None:
             self._stop("stopped")
 
@@ -295,17 +383,6 @@ class Study:
         self._asked.tell(number, values, _trial_state(state))
         self._view.refresh()
         return self.result(self._view.trials[number])
-
-    def enqueue(self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None) -> int:
-        """Add a configuration to be tried next, and return its trial's number.
-
-        Raises
-        ------
-        ConfigurationError
-            It does not belong to the space; the message names the parameter.
-        """
-        checked = self.space.check(dict(params))
-        return self._storage.enqueue(self._view.record.id, self.space.dump(checked), dict(user_attrs or {}))
 
     # reading -----------------------------------------------------------------------------------------
 
@@ -347,6 +424,18 @@ class Study:
         return self._folder
 
     @property
+    def budget(self) -> Budget:
+        """What it may spend in all; change it with `set_budget`."""
+        self._view.refresh()
+        return self._view.record.budget
+
+    @property
+    def counts(self) -> Mapping[TrialState, int]:
+        """How many trials are in each state; states without any may be absent."""
+        self._view.refresh()
+        return MappingProxyType(dict(self._view.counts))
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
         """What is optimized."""
         return self.spec.objectives
@@ -381,14 +470,12 @@ class Study:
         StudyStateError
             No trial is complete, or there are several objectives (see `best_trials`).
         """
-        from modelwright.analysis.best import best_trial
-
         if len(self.objectives) > 1:
             raise StudyStateError(
                 "the study has several objectives, so no single best.", hint="Use best_trials."
             )
         self._view.refresh()
-        best = best_trial(list(self._view.trials.values()), self.objectives[0])
+        best = self._view.best
         if best is None:
             raise StudyStateError(f"no trial of {self.name!r} is complete yet.")
         return self.result(best)
@@ -414,11 +501,39 @@ class Study:
 
     def result(self, trial: Trial) -> TrialResult:
         """Return a record of the ledger as users read it."""
-        return TrialResult.of(trial, self._proposer.full_space())
+        return TrialResult(trial, self._view.spaces)
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return one row per trial: number, value, datetimes, duration, params_*, user_attrs_*, state."""
         return to_dataframe(self.trials, [objective.name for objective in self.objectives])
+
+    def replay(self, *, trial: int | None = None) -> Replay:
+        """Recompute each proposal from the ledger's log, and tell what differs.
+
+        Proposals are recomputed from what their optimizer saw, whoever ran the study, with however many
+        processes, interrupted or not. Rows are compared with what the log said when they were written.
+
+        Parameters
+        ----------
+        trial : int, optional
+            Look at this one only.
+
+        Returns
+        -------
+        Replay
+            The log, and the differences in the order in which they came into being.
+
+        Examples
+        --------
+        >>> from modelwright import Float, Space, Study
+        >>> study = Study(Space(x=Float(0, 1)), seed=1)
+        >>> _ = study.run(lambda trial: trial.params["x"], trials=12, executor="inline")
+        >>> study.replay().equal
+        True
+        """
+        from modelwright.study.replay import replay
+
+        return replay(self._storage, self.record.id, self._view.spaces.base, trial=trial)
 
     def close(self) -> None:
         """Give back trials that were asked for and not told, and the storage's connections."""
@@ -432,6 +547,11 @@ class Study:
 def _objectives(
     direction: str | None, directions: Sequence[str] | Mapping[str, str] | None
 ) -> tuple[Objective, ...]:
+    if direction is not None and not isinstance(direction, str):
+        raise InputError(
+            f"expected one direction, 'minimize' or 'maximize', got {direction!r}.",
+            hint="Several objectives are given as directions=[...].",
+        )
     if directions is None:
         return (Objective("value", direction or "minimize"),)  # type: ignore[arg-type]
     if direction is not None:
@@ -446,7 +566,17 @@ def _objectives(
 
 
 def _opened(storage: str | Path | Storage | None) -> Storage:
-    return open_storage(storage) if storage is None or isinstance(storage, str | Path) else storage
+    return open_storage(storage) if storage is None or isinstance(storage, str | os.PathLike) else storage
+
+
+def _folder_of(storage: Storage, record: StudyRecord, given: str | Path | None) -> Path | None:
+    if given is None and storage.url == "memory://":
+        return None
+    from pathlib import Path
+
+    from modelwright.study.folders import default_folder
+
+    return default_folder(storage, record) if given is None else Path(given)
 
 
 def _check_parts(spec: StudySpec) -> None:
@@ -481,32 +611,3 @@ def _checked_seed(seed: int | None) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InputError(f"expected a seed from 0 to {2**32 - 1}, got {seed!r}.")
     return seed
-
-
-def _check_same(record: StudyRecord, spec: StudySpec) -> None:
-    stored = record.spec
-    if len(spec.space) and stored.space.to_json() != spec.space.to_json():
-        old, new = set(stored.space.names), set(spec.space.names)
-        changed = sorted(old ^ new) or [n for n in spec.space.names if stored.space[n] != spec.space[n]]
-        raise StudyExistsError(
-            f"the study {spec.name!r} is there with another space; "
-            f"different: {', '.join(changed) or 'constraints'}.",
-            hint="Use another name, or the same space.",
-            code="E_SPEC_CHANGED",
-        )
-    if stored.objectives != spec.objectives:
-        raise StudyExistsError(
-            f"the study {spec.name!r} is there with other objectives: "
-            f"{[(o.name, o.direction) for o in stored.objectives]}.",
-            hint="Use another name, or the same directions.",
-            code="E_SPEC_CHANGED",
-        )
-
-
-def _default_folder(storage: Storage, record: StudyRecord) -> Path | None:
-    if not storage.url.startswith("sqlite:///"):
-        return None
-    path = Path(storage.url.removeprefix("sqlite:///").partition("?")[0])
-    # A name may be anything, and a folder's may not: "..", for one, would lead out of it.
-    name = re.sub(r"[^\w=+-]+", "-", record.spec.name)[:60].strip("-")
-    return path.with_suffix(".files") / f"{name}-{record.id}"

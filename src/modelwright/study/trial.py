@@ -7,8 +7,6 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import generator
@@ -17,7 +15,10 @@ from modelwright.records import Failure, Objective
 from modelwright.study.values import Result, read_values
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelwright.execution.base import Channel
+    from modelwright.study.logged import LoggedFile
 
 __all__ = ["ObjectiveCall", "RunningTrial", "TrialPruned"]
 
@@ -41,8 +42,6 @@ class RunningTrial:
         1 for the first.
     fidelity : float, optional
         How much of the budget to spend, where a scheduler sets it.
-    folder : pathlib.Path, optional
-        A folder of this attempt's own.
 
     Examples
     --------
@@ -61,10 +60,23 @@ class RunningTrial:
         self.seed: int = argument["seed"]
         self.attempt: int = argument["attempt"]
         self.fidelity: float | None = argument.get("fidelity")
-        self.folder: Path | None = channel.folder
         self.user_attrs: dict[str, Any] = _Attributes(channel, argument.get("user_attrs", {}))
+        self._folder: str | None = argument.get("folder")
         self._objective: str = argument["objectives"][0]
+        self._logged: set[str] = set()
         self._stopped = False
+
+    @property
+    def folder(self) -> Path | None:
+        """A folder of this attempt's own; None where the study has no place for files."""
+        from pathlib import Path
+
+        folder = self._channel.folder
+        if folder is None and self._folder is not None:
+            folder = Path(self._folder)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     @property
     def rng(self) -> Any:
@@ -93,6 +105,54 @@ class RunningTrial:
         numbers = {str(name): _real(item, name) for name, item in values.items()}
         finite = {name: item for name, item in numbers.items() if math.isfinite(item)}
         self._channel.send("report", {"step": _real(step, "step"), "values": finite, "fold": fold})
+
+    def log_artifact(self, path: str | Path, name: str | None = None, *, format: str = "") -> LoggedFile:
+        """Keep a file with the trial, to be read from any machine by `Study.fetch_artifact`.
+
+        A file within `folder` stays where it is, and counts as it is when the trial ends; any other is
+        copied there now. Files are kept however the trial ends, if they are there by then.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        name : str, optional
+            Unique within the trial; by default the file's own, with the folders between it and `folder`.
+        format : str, optional
+            Such as ``"npy"``; the ending by default.
+
+        Returns
+        -------
+        LoggedFile
+            Its name, where it lies until the trial ends, and its format.
+
+        Raises
+        ------
+        InputError
+            There is no such file, it is a folder, or its name cannot be used or is taken.
+        StudyStateError
+            The study has no place for files.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from modelwright import Float, Space, Study
+        >>> def f(trial):
+        ...     Path("model.txt").write_text(f"{trial.params['x']}")
+        ...     trial.log_artifact("model.txt")
+        ...     return trial.params["x"]
+        >>> study = Study(Space(x=Float(0, 1)), folder="demo", seed=1)
+        >>> study.run(f, trials=1, executor="inline").artifacts(0)[0].location
+        'trials/0-1/model.txt'
+        """
+        from modelwright.study.logged import log_file  # most trials have no files
+
+        folder = self.folder
+        logged = log_file(folder, path, name, format, self._logged)
+        assert folder is not None
+        self._logged.add(logged.name)
+        self._channel.send("artifact", logged.form(folder))
+        return logged
 
     def should_stop(self) -> builtins.bool:
         """Return whether the scheduler wants this trial to end now; return its value so far if so."""
@@ -193,7 +253,9 @@ class ObjectiveCall:
             return {"failure": {"kind": "invalid", "message": message, "code": "E_ASYNC"}}
         extra: dict[str, Any] = {}
         if isinstance(returned, Result):
-            extra = {"metrics": dict(returned.metrics), "artifacts": [asdict(a) for a in returned.artifacts]}
+            extra = {"metrics": dict(returned.metrics)}
+            if returned.cost is not None:
+                extra["cost"] = float(returned.cost)
             returned = returned.values
         values = read_values(returned, self.objectives)
         if isinstance(values, Failure):

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelwright.records import Artifact, Failure, FailureKind, Objective, Report
+from modelwright.errors import InputError
+from modelwright.records import Failure, FailureKind, Objective, Report
 
 __all__ = ["Result", "last_values", "read_values"]
 
@@ -23,8 +24,8 @@ class Result:
         As an objective returns them.
     metrics : mapping
         Further results as JSON.
-    artifacts : tuple of Artifact
-        Files that the trial leaves.
+    cost : float, optional
+        What the trial counts for in a budget of costs; the seconds that it ran by default.
 
     Examples
     --------
@@ -34,7 +35,14 @@ class Result:
 
     values: Any
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    artifacts: tuple[Artifact, ...] = ()
+    cost: float | None = None
+
+    def __post_init__(self) -> None:
+        cost = self.cost
+        if cost is not None and (
+            isinstance(cost, bool) or not isinstance(cost, numbers.Real) or not 0 <= cost < math.inf
+        ):
+            raise InputError(f"expected the cost of a trial to be a number of at least 0, got {cost!r}.")
 
 
 def read_values(returned: Any, objectives: Sequence[Objective]) -> tuple[float, ...] | Failure:

@@ -9,12 +9,15 @@ one see the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modelwright.records import History, Objective, Report, Trial, TrialState
 from modelwright.space import Space
 from modelwright.storage.base import Storage, StudyRecord
+from modelwright.study.spaces import SpaceVersions
 
 __all__ = ["LedgerView"]
 
@@ -30,32 +33,65 @@ class LedgerView:
         The study as it was last seen.
     space : Space
         Version 0 of its space, with real choices.
+
+    Attributes
+    ----------
+    spaces : SpaceVersions
+        The versions of the space.
+    space : Space
+        The version that optimizers propose from.
+    trials : dict of int to Trial
+        All trials by number, in no order.
+    counts : dict of TrialState to int
+        How many trials are in each state.
     """
 
     def __init__(self, storage: Storage, record: StudyRecord, space: Space) -> None:
         self._storage = storage
         self.record = record
         self.space = space
+        self.spaces = SpaceVersions(space)
         self.trials: dict[int, Trial] = {}
+        self.counts: dict[TrialState, int] = {}
         self._base = space
         self._revision = 0
+        self._space_version = 0
+        self._reading = threading.RLock()
         self._open: dict[int, Trial] = {}  # waiting or running, with or without a configuration
+        self._top = 0  # above all numbers that were issued
         self._reports: dict[int, list[Report]] = {}
         self._free = History(space, record.spec.objectives)
         self._proposing = _Prefix(space, record.spec.objectives)
         self._deciding: dict[int, _Prefix] = {}
         self._finished_prefix = 0  # all trials below this number are finished
         self._first_with: dict[str, int] = {}  # parameter: the first of these trials that has it
+        self._best: tuple[float, int] | None = None  # (loss, number) by the first objective
 
     def refresh(self) -> None:
-        """Read what moved since the last call."""
+        """Read what moved since the last call; one thread at a time."""
+        with self._reading:
+            self._refresh()
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Keep other threads from moving this copy, for as long as an optimizer looks at it."""
+        with self._reading:
+            yield
+
+    def _refresh(self) -> None:
         changes = self._storage.changes(self.record.id, self._revision)
         self.record = changes.study
         self._revision = changes.revision
+        self.spaces.update(self.record)
+        if self.spaces.version != self._space_version:
+            self._space_version = self.spaces.version
+            if self._upto(0) is None:
+                self.use_space(self.spaces.newest)
         finished = []
         for trial in changes.trials:
             known = self.trials.get(trial.number)
             self.trials[trial.number] = trial
+            self._count(known, trial)
             if trial.state.finished:
                 self._open.pop(trial.number, None)
                 if known is None or not known.state.finished:
@@ -63,14 +99,18 @@ class LedgerView:
             else:
                 self._open[trial.number] = trial
         # A number that was given back without ever having had a configuration is not a trial any more.
-        for number in [number for number in self._open if number >= self.record.issued]:
-            del self._open[number], self.trials[number]
-        finished.sort(key=lambda trial: trial.finished_revision)
+        for number in range(self.record.issued, self._top):
+            if number in self._open:
+                self._count(self._open.pop(number), None)
+                del self.trials[number]
+        self._top = self.record.issued
+        finished.sort(key=_order)
         # Reports first: who reads a finished trial may take all that it will ever report.
         for number, report in changes.reports:
             self._reports.setdefault(number, []).append(report)
         self._free.add_reports(changes.reports)
-        self._free.add(finished)
+        self._free.add(trial for trial in finished if self._fits(trial))
+        self._note_best(finished)
         while (trial_ := self.trials.get(self._finished_prefix)) and trial_.state.finished:
             for name in sorted(trial_.params or ()):
                 self._first_with.setdefault(name, self._finished_prefix)
@@ -87,6 +127,11 @@ class LedgerView:
         return self._free
 
     @property
+    def best(self) -> Trial | None:
+        """The complete trial that is best by the first objective, the first of equals; None without any."""
+        return None if self._best is None else self.trials[self._best[1]]
+
+    @property
     def unfinished(self) -> int:
         """How many trials wait or run."""
         return len(self._open)
@@ -100,8 +145,35 @@ class LedgerView:
         """Propose from this version of the space from now on."""
         if space != self.space:
             self.space = space
-            self._free = self._free.respace(space)
+            # From all trials: those that lay outside of the last version may lie within this one.
+            self._free = self._rebuilt(space)
             self._proposing.history = self._proposing.history.respace(space)
+
+    def _rebuilt(self, space: Space) -> History:
+        """Return the history under another version of the space: what lies outside of it is left out."""
+        history = History(space, self.record.spec.objectives)
+        for number, reports in self._reports.items():
+            history.add_reports((number, report) for report in reports)
+        finished = [t for t in self.trials.values() if t.state.finished and self._fits(t)]
+        history.add(sorted(finished, key=_order))
+        return history
+
+    def _fits(self, trial: Trial) -> bool:
+        return not self.spaces.changed or trial.params is None or self.spaces.fits(trial.params)
+
+    def _count(self, before: Trial | None, now: Trial | None) -> None:
+        if before is not None:
+            self.counts[before.state] -= 1
+        if now is not None:
+            self.counts[now.state] = self.counts.get(now.state, 0) + 1
+
+    def _note_best(self, finished: Iterable[Trial]) -> None:
+        sign = self.record.spec.objectives[0].sign
+        complete = (t for t in finished if t.state is TrialState.COMPLETE and t.values)
+        found = [(trial.values[0] * sign, trial.number) for trial in complete]
+        if self._best is not None:
+            found.append(self._best)
+        self._best = min(found, default=None)
 
     # what a trial may know ---------------------------------------------------------------------------
 
@@ -125,13 +197,17 @@ class LedgerView:
         """Return what proposal `number` may know, once it is `ready`."""
         upto = self._upto(number)
         if upto is None:
-            others = [t for t in self._open.values() if t.number != number]
-            self._free.set_pending([(t.number, t.params) for t in others if t.params is not None])
+            self._free.set_pending(lambda: self._others(number))  # few look, and there may be thousands
             return self._free
         between = [self.trials[k] for k in range(upto, number)]
         locked = self._extended(self._proposing, upto)
         locked.set_pending([(t.number, self._as_proposed(t)) for t in between if t.params is not None])
         return locked
+
+    def _others(self, number: int) -> list[tuple[int, Mapping[str, Any]]]:
+        """Return the open trials but `number` that have a configuration."""
+        others = [t for t in self._open.values() if t.number != number and self._fits(t)]
+        return [(t.number, t.params) for t in others if t.params is not None]
 
     def decision_history(self, number: int) -> History:
         """Return what a scheduler may compare trial `number` with."""
@@ -182,6 +258,11 @@ class LedgerView:
             prefix.history.add([self.trials[number]])
         prefix.upto = upto
         return prefix.history
+
+
+def _order(trial: Trial) -> tuple[int, int]:
+    """Return the place of a finished trial: several that were lost may end by the same revision."""
+    return trial.finished_revision, trial.number
 
 
 class _Prefix:

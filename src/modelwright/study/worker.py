@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-import uuid
-from pathlib import Path
+import secrets
 
 from modelwright import __version__
+from modelwright._base.clock import now_us
 from modelwright.storage.base import Storage, WorkerInfo
 
-__all__ = ["forfeit_dead_workers", "retire", "this_worker"]
+__all__ = ["CLOCK_GROUP", "forfeit_dead_workers", "is_alive_here", "ledger_now_us", "retire", "this_worker"]
+
+CLOCK_GROUP = "clock"
+"""The group of a row that is no worker, but by which the time of a ledger is read."""
 
 _MACHINES_OWN = "pid:[4026531836]"  # fixed in Linux: the namespace of the first process
 
@@ -19,7 +22,7 @@ _at_work: set[str] = set()  # the workers of this process that are not done
 
 def this_worker(storage: Storage) -> WorkerInfo:
     """Describe this process to a ledger, under a new id; `retire` it when it is done."""
-    name = uuid.uuid4().hex
+    name = secrets.token_hex(16)
     _at_work.add(name)
     if storage.url == "memory://":  # nobody but this process can ever read it
         return WorkerInfo(
@@ -42,6 +45,20 @@ def retire(worker_id: str) -> None:
     _at_work.discard(worker_id)
 
 
+def ledger_now_us(storage: Storage) -> int:
+    """Return the time on the ledger's clock, which is not this machine's where a server keeps the ledger."""
+    if storage.url.startswith(("memory:", "sqlite:")):
+        return now_us()
+    row = next((worker for worker in storage.workers() if worker.group == CLOCK_GROUP), None)
+    if row is None:
+        row = WorkerInfo(
+            secrets.token_hex(16), host="", pid=0, boot_id="", process_started=0.0, group=CLOCK_GROUP
+        )
+    seen_us = storage.register_worker(row).seen_us
+    storage.retire_worker(row.id)
+    return seen_us
+
+
 def forfeit_dead_workers(storage: Storage, study_id: int, me: WorkerInfo) -> list[int]:
     """Free the trials of workers that died on this machine, rather than wait for their leases to run out."""
     freed = []
@@ -51,11 +68,24 @@ def forfeit_dead_workers(storage: Storage, study_id: int, me: WorkerInfo) -> lis
     return freed
 
 
+def is_alive_here(worker: WorkerInfo) -> bool | None:
+    """Return whether a worker's process runs on this machine; None if it belongs to another machine."""
+    if worker.host != _host():
+        return None
+    if worker.pid == os.getpid():
+        return worker.id in _at_work
+    return _runs(worker) if worker.boot_id == _boot_id() else False
+
+
 def _alive(worker: WorkerInfo, me: WorkerInfo) -> bool:
     if worker.boot_id != me.boot_id:
         return False
     if worker.pid == me.pid and worker.process_started == me.process_started:
         return worker.id in _at_work
+    return _runs(worker)
+
+
+def _runs(worker: WorkerInfo) -> bool:
     import psutil
 
     try:
@@ -74,6 +104,7 @@ def _alive(worker: WorkerInfo, me: WorkerInfo) -> bool:
 def _host() -> str:
     """Name the machine, and the container where process ids of the machine mean nothing."""
     import socket
+    from pathlib import Path
 
     try:
         namespace = Path("/proc/self/ns/pid").readlink().name
@@ -84,6 +115,8 @@ def _host() -> str:
 
 
 def _boot_id() -> str:
+    from pathlib import Path
+
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
