@@ -10,6 +10,10 @@ import pytest
 
 from modelwright import Float, Space, Study
 from modelwright.automl.budget import TimeBudget
+from modelwright.automl.fit import _tell_budget
+from modelwright.automl.settings import FitSettings
+from modelwright.records import StudyState
+from modelwright.storage import Claim, NoClaim
 
 
 @pytest.fixture
@@ -96,3 +100,21 @@ def test_ticks_write_now_and_then(study: Study, monkeypatch: pytest.MonkeyPatch)
         revisions.append(study.record.revision)
     assert revisions[-1] - revisions[0] == 2  # each 10 s of 600
     assert study.user_attrs["time_used_s"] == pytest.approx(21, abs=0.5)
+
+
+def test_a_deadline_that_an_earlier_session_left_in_the_ledger_does_not_end_the_next(study: Study) -> None:
+    storage, id_ = study.storage, study.record.id
+    storage.set_state(id_, StudyState.RUNNING)
+    storage.set_state(id_, StudyState.PENDING)
+    storage.set_budget(id_, time_s=0.0, deadline_us=1)
+    assert isinstance(storage.claim(id_, "me", "c", 60.0), NoClaim)
+    assert study.state is StudyState.PENDING
+    budget = TimeBudget(study, 60, ago(20))
+    _tell_budget(study, FitSettings("y", time_s=60), budget)
+    assert isinstance(storage.claim(id_, "me", "d", 60.0), Claim)
+    told = study.budget
+    assert told.deadline_us == pytest.approx((time.time() + 40) * 1e6, abs=2e6)
+    assert told.time_s == 60.0
+    _tell_budget(study, FitSettings("y", trials=5), TimeBudget(study, None, ago(0)))
+    told = study.budget
+    assert (told.trials, told.time_s, told.deadline_us) == (5, None, None)

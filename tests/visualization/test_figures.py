@@ -27,7 +27,8 @@ def form_of(figure: Any) -> Any:
 def test_confusion_shows_counts_and_shares() -> None:
     form = form_of(confusion_figure(Confusion(("no", HOSTILE), ((8, 2), (0, 0)))))
     (heat,) = form["data"]
-    assert heat["customdata"] == [[8, 2], [0, 0]]
+    assert heat["text"] == [[8, 2], [0, 0]]
+    assert heat["texttemplate"] == "%{text}"
     assert heat["z"] == [[0.8, 0.2], [0, 0]]
     assert form["layout"]["xaxis"]["ticktext"] == ["no", plain(HOSTILE)]
     assert form["layout"]["yaxis"]["autorange"] == "reversed"
@@ -51,7 +52,9 @@ def test_residuals_lie_over_predictions() -> None:
     (points,) = form["data"]
     assert points["x"] == [2.0, 3.0]
     assert points["y"] == [-1.0, 1.0]
-    assert form["layout"]["shapes"][0]["y0"] == 0
+    (line,) = form["layout"]["shapes"]
+    assert line["y0"] == 0
+    assert line["line"]["width"] > 0  # the template's is 0
 
 
 def test_history_has_a_colour_per_method_and_two_lines() -> None:
@@ -72,6 +75,30 @@ def test_history_has_a_colour_per_method_and_two_lines() -> None:
     assert by_name["best so far"]["y"] == [0.5, 0.7, 0.7]
     assert by_name["ensemble"]["y"] == [0.8]
     assert form["layout"]["yaxis"]["title"]["text"] == plain(HOSTILE)
+
+
+def history_of(scores: list[float]) -> ScoreHistory:
+    n = len(scores)
+    times = tuple(map(float, range(n)))
+    return ScoreHistory(tuple(range(n)), ("rf",) * n, times, tuple(scores), tuple(scores))
+
+
+def test_a_score_far_off_does_not_flatten_the_history() -> None:
+    usual = [0.90 + 0.01 * (place % 5) for place in range(20)]
+    layout = form_of(history_figure(history_of([*usual, 0.1, 1e9]), metric="accuracy"))["layout"]
+    low, high = layout["yaxis"]["range"]
+    assert 0.85 < low < min(usual)
+    assert max(usual) < high < 1
+    assert "2 more far off" in layout["xaxis"]["title"]["text"]
+
+
+@pytest.mark.parametrize(
+    "scores", [[0.1, 0.9], [0.5] * 30, [0.5] * 29 + [0.9], [place / 30 for place in range(30)]]
+)
+def test_scores_that_lie_together_are_all_in_range(scores: list[float]) -> None:
+    layout = form_of(history_figure(history_of(scores), metric="accuracy"))["layout"]
+    assert "range" not in layout["yaxis"]
+    assert "far off" not in layout["xaxis"]["title"]["text"]
 
 
 def test_importances_are_the_largest_in_order() -> None:

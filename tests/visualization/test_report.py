@@ -158,6 +158,17 @@ def test_nothing_is_fetched_and_only_our_scripts_run(page: Reader) -> None:
         assert attributes.get("type") == "application/json" or attributes["nonce"] == nonce[1]
 
 
+def test_no_button_offers_to_send_a_plot_away(page: Reader) -> None:
+    draw = page.scripts[-1]
+    assert 'plotlyServerURL: ""' in draw
+    assert 'modeBarButtonsToRemove: ["sendChartToCloud"]' in draw
+
+
+def test_names_of_models_are_not_broken(page: Reader) -> None:
+    assert [cell.get("class") for cell in page.all("th")][:3] == ["number", "name", "number"]
+    assert len([cell for cell in page.all("td") if cell.get("class") == "name"]) == len(DATA.models)
+
+
 def test_each_page_has_a_nonce_of_its_own() -> None:
     bare = dataclasses.replace(DATA, history=None, confusion=None, importances=())
     first, second = report_html(bare), report_html(bare)

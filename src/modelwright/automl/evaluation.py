@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright._base import jsonform
-from modelwright.automl.bundle.files import sha256_of, sync
 from modelwright.automl.data import TableStore
 from modelwright.automl.methods import Method, find_class, load_methods
 from modelwright.automl.metrics import Metric, metric, scores
@@ -29,7 +28,6 @@ from modelwright.automl.models import FitContext, Model, Part, make_model
 from modelwright.automl.partitions import METHOD
 from modelwright.automl.resampling import plan
 from modelwright.errors import InputError
-from modelwright.records import Artifact
 from modelwright.study import Result, RunningTrial, TrialPruned
 
 __all__ = ["Evaluation", "TrialFunction", "evaluate", "fold_plan"]
@@ -37,7 +35,7 @@ __all__ = ["Evaluation", "TrialFunction", "evaluate", "fold_plan"]
 Rows = NDArray[np.int64]
 
 _MOST_WARNINGS = 5
-_FORMATS = {".npy": "npy", ".json": "json", ".skops": "skops", ".txt": "lightgbm"}
+_FORMATS = {".txt": "lightgbm"}  # others are called as their files end
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,13 @@ class Evaluation:
     metrics : mapping
         ``cv_mean``, ``cv_std`` (population), ``test_score``, ``fit_s``, ``predict_s``, ``size_bytes``,
         ``model_location``, ``metrics_location``, ``folds``, ``folds_done`` and ``warnings``: JSON.
-    artifacts : tuple of Artifact
-        The files, all of them whole.
+    files : tuple of Path
+        What it has left.
     """
 
     value: float
     metrics: Mapping[str, Any]
-    artifacts: tuple[Artifact, ...]
+    files: tuple[Path, ...]
 
 
 class TrialFunction:
@@ -75,7 +73,8 @@ class TrialFunction:
 
     Notes
     -----
-    Locations of files are relative to the folder that `data` lies in, the run's.
+    Locations of files are as the study's store has them. All files are logged, so trials may run on any
+    machine that has the table.
     """
 
     def __init__(self, data: str, methods: Sequence[str] = (), *, soft_limit_s: float | None = None) -> None:
@@ -85,8 +84,8 @@ class TrialFunction:
 
     def __call__(self, trial: RunningTrial) -> Result:
         """Evaluate one trial."""
-        run = Path(self._data).parent
-        folder = trial.folder or run / "trials" / f"{trial.number}-{trial.attempt}"
+        folder = trial.folder
+        assert folder is not None, "the study of a fit has a place for files"
         argument = {
             "data": self._data,
             "methods": self._methods,
@@ -95,8 +94,10 @@ class TrialFunction:
             "soft_limit_s": self._soft_limit_s,
             "partial": True,  # a model judged on fewer folds is better than none
         }
-        found = evaluate(argument, folder, trial.report, trial.should_stop, base=run)
-        return Result(found.value, metrics=found.metrics, artifacts=found.artifacts)
+        found = evaluate(argument, folder, trial.report, trial.should_stop, base=folder.parents[1])
+        for path in found.files:
+            trial.log_artifact(path, format=_FORMATS.get(path.suffix, ""))
+        return Result(found.value, metrics=found.metrics)
 
 
 def evaluate(
@@ -288,7 +289,7 @@ class _Judge:
                 self.warnings.append(message)
 
     def finish(self, n_folds: int) -> Evaluation:
-        """Write predictions and figures, wait for the disk, and name the files."""
+        """Write predictions and figures, and name the files."""
         with np.errstate(invalid="ignore"):
             mean = self.oof / self.seen.reshape(-1, *[1] * (self.oof.ndim - 1))  # 0/0: NaN where in no fold
         np.save(self.folder / "oof.npy", mean.astype(np.float32), allow_pickle=False)
@@ -313,7 +314,7 @@ class _Judge:
             "warnings": self.warnings,
         }
         self._write_metrics(on_test, metrics)
-        return Evaluation(self.value, metrics, self._artifacts())
+        return Evaluation(self.value, metrics, tuple(self._files()))
 
     def _write_metrics(self, on_test: Mapping[str, float], metrics: Mapping[str, Any]) -> None:
         form = {
@@ -324,19 +325,10 @@ class _Judge:
         }
         (self.folder / "metrics.json").write_text(jsonform.dumps(form), encoding="utf-8")
 
-    def _artifacts(self) -> tuple[Artifact, ...]:
-        """Name every file, once its bytes have reached the disk."""
-        result = []
+    def _files(self) -> list[Path]:
         names = ("oof.npy", "test.npy", "metrics.json")
         paths = [self.folder / name for name in names if (self.folder / name).exists()]
-        for path in [*paths, *_files(self.folder / "models")]:
-            sync(path)
-            name = path.relative_to(self.folder).as_posix()
-            kind = _FORMATS.get(path.suffix, path.suffix.removeprefix("."))
-            result.append(Artifact(name, self._location(path), sha256_of(path), path.stat().st_size, kind))
-        for place in {path.parent for path in _files(self.folder / "models")} | {self.folder}:
-            sync(place)
-        return tuple(result)
+        return [*paths, *_files(self.folder / "models")]
 
     def _location(self, path: Path) -> str:
         try:

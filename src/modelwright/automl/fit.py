@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from modelwright.automl.budget import TimeBudget
-from modelwright.automl.ensemble.callback import EnsembleCallback
+from modelwright.automl.ensemble.callback import BUILT_FROM, EnsembleCallback
 from modelwright.automl.evaluation import TrialFunction
 from modelwright.automl.folder import RunFolder, default_folder
 from modelwright.automl.partition_status import PartitionStatusCallback
@@ -24,16 +24,18 @@ from modelwright.automl.prepare import Prepared, Tables
 from modelwright.automl.reading import read_tables
 from modelwright.automl.settings import FitSettings
 from modelwright.automl.setup import Run, check_methods, open_run_study, set_up
+from modelwright.automl.sharing import TableSharing
 from modelwright.automl.status import FitStatus, StatusCallback
 from modelwright.execution import Executor, Resources, make_executor
-from modelwright.records import StudyState
+from modelwright.records import StudyState, TrialState
 from modelwright.study import Callback, Study
 from modelwright.study.running import run_study
+from modelwright.study.worker import ledger_now_us
 
-__all__ = ["FitResult", "Listener", "fit_table"]
+__all__ = ["PRELOAD", "SOFT_SHARE", "FitResult", "Listener", "fair_memory_mb", "fit_table"]
 
 # Imported once, before the first trial, by the process that all trials are forked from.
-_PRELOAD = (
+PRELOAD = (
     "modelwright.automl.evaluation",
     "modelwright.automl.ensemble.builder",
     "lightgbm",
@@ -43,7 +45,7 @@ _PRELOAD = (
     "sklearn.tree",
     "skops.io",
 )
-_SOFT = 0.65  # share of a trial's limit for fitting by steps; the rest is for predicting and saving
+SOFT_SHARE = 0.65  # share of a trial's limit for fitting by steps; the rest is for predicting and saving
 _LEAST_MEMORY_MB = 500.0
 
 
@@ -155,7 +157,8 @@ def fit_table(
 def _nothing_to_do(study: Study, budget: TimeBudget, settings: FitSettings, listener: Listener) -> str:
     """Return ``"complete"`` when the budget is used up, and say how to add to it."""
     done = sum(trial.state.finished for trial in study.trials)
-    complete = study.state is StudyState.COMPLETE  # otherwise the last ensemble may be missing
+    # Otherwise the last ensemble may be missing.
+    complete = study.state is StudyState.COMPLETE and not _lacks_ensemble(study)
     closed = study.record.closed
     if complete and closed:
         listener.note(f"complete: {closed}.")
@@ -175,6 +178,13 @@ def _nothing_to_do(study: Study, budget: TimeBudget, settings: FitSettings, list
     return "complete"
 
 
+def _lacks_ensemble(study: Study) -> bool:
+    """Whether models have come since the last ensemble, such as from workers that cannot build one."""
+    if BUILT_FROM not in study.user_attrs:
+        return False
+    return int(study.user_attrs[BUILT_FROM]) < study.counts.get(TrialState.COMPLETE, 0)
+
+
 # search ----------------------------------------------------------------------------------------------
 
 
@@ -183,12 +193,9 @@ def _search(
 ) -> str:
     if study.state is StudyState.COMPLETE:  # more was added to its budget
         study.storage.set_state(study.record.id, StudyState.PENDING)
-    if budget.until_s is not None:
-        left_s = budget.until_s - time.monotonic()
-        study.storage.set_user_attrs(
-            study.record.id,
-            {"budget_s": budget.budget_s, "deadline_us": int((time.time() + left_s) * 1e6)},
-        )
+    shown = {"jobs": settings.slots, "memory_mb": round(place.memory_mb), "budget_s": budget.budget_s}
+    study.storage.set_user_attrs(study.record.id, shown)
+    _tell_budget(study, settings, budget)
     ensembles = EnsembleCallback(
         run.folder, run.prepared, memory_mb=place.memory_mb, until_s=budget.build_until_s, seed=settings.seed
     )
@@ -196,6 +203,7 @@ def _search(
         budget,
         PartitionStatusCallback(run.search(settings), study.space),
         ensembles,
+        TableSharing(run.folder, listener.note),
         StatusCallback(
             run.prepared.metric, settings, budget.used_before_s, budget.started_s, listener.update, ensembles
         ),
@@ -204,7 +212,7 @@ def _search(
     evaluate = TrialFunction(
         str(run.folder.data),
         list(settings.methods or ()),
-        soft_limit_s=None if trial_s is None else _SOFT * trial_s,
+        soft_limit_s=None if trial_s is None else SOFT_SHARE * trial_s,
     )
     try:
         reason = run_study(
@@ -228,13 +236,29 @@ def _search(
     return reason
 
 
+def _tell_budget(study: Study, settings: FitSettings, budget: TimeBudget) -> None:
+    """Let the ledger show this run's limits; the run keeps them itself, and never later than these.
+
+    The ledger counts time from the study's first run, and a fit the time in which it ran. So a resumed fit
+    gets a new moment to end at, and as much more time.
+    """
+    time_s, deadline_us = None, None
+    if budget.until_s is not None and budget.budget_s is not None:
+        now_us = ledger_now_us(study.storage)
+        deadline_us = now_us + int((budget.until_s - time.monotonic()) * 1e6)
+        began_us = study.record.started_us
+        so_far_s = 0.0 if began_us is None else (deadline_us - began_us) / 1e6
+        time_s = max(budget.budget_s, so_far_s)
+    study.storage.set_budget(study.record.id, settings.trials, time_s=time_s, deadline_us=deadline_us)
+
+
 class _Place:
     """Where the trials run; opened early, since its processes import libraries while we do other things."""
 
     def __init__(self, settings: FitSettings) -> None:
         self._slots = settings.slots
         self._executor: Executor | None = None
-        self.memory_mb = settings.memory_mb or _fair_memory_mb(settings.slots)
+        self.memory_mb = settings.memory_mb or fair_memory_mb(settings.slots)
 
     def open(self) -> Executor:
         """Return the executor; the first call makes it."""
@@ -243,7 +267,7 @@ class _Place:
                 "local",
                 slots=[Resources(memory_mb=self.memory_mb)] * self._slots,
                 helper_slots=1,
-                preload=_PRELOAD,
+                preload=PRELOAD,
             )
         return self._executor
 
@@ -253,6 +277,6 @@ class _Place:
             self._executor.close()
 
 
-def _fair_memory_mb(slots: int) -> float:
+def fair_memory_mb(slots: int) -> float:
     """Return an equal share of what is free now for each trial and one more for the ensemble's builder."""
     return max(_LEAST_MEMORY_MB, 0.9 * psutil.virtual_memory().available / 1e6 / (slots + 1))

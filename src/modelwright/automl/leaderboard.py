@@ -10,15 +10,18 @@ from typing import Any
 
 from modelwright.automl.folder import RunFolder
 from modelwright.errors import InputError, StudyStateError
-from modelwright.records import Trial, TrialState
+from modelwright.records import StudyState, Trial, TrialState
 from modelwright.storage import open_existing
 from modelwright.storage.base import EnsembleRecord, Partition, Storage
 
-__all__ = ["Leaderboard", "Row", "build_leaderboard", "open_run", "read_leaderboard"]
+__all__ = ["Leaderboard", "Row", "build_leaderboard", "open_run", "read_leaderboard", "state_name"]
 
 
 ENSEMBLE = "ensemble"
 """What the ensemble is called among the models."""
+
+NOT_RUN = "not run"
+"""What trials are called that a complete study leaves waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Leaderboard:
     rows : sequence of Row
         Best first.
     counts : mapping of str to int
-        Trials by state.
+        Trials by state, named as `state_name` does.
     failures : mapping of str to int
         Failed trials by kind.
     test_score, dummy_test_score : float, optional
@@ -143,11 +146,12 @@ def open_run(run: Path) -> tuple[RunFolder, Mapping[str, Any], Storage]:
         The folder holds no run.
     """
     folder = RunFolder(run)
-    content = folder.read() if run.exists() else None
+    content = folder.read() if folder.manifest.exists() else None
     if content is None:
-        raise InputError(
-            f"{str(run)!r} holds no run.", hint="Give the folder that `modelwright fit` named.", code="E_PATH"
-        )
+        inside = [repr(str(found.parent)) for found in sorted(run.glob("*/run.json"))]
+        some = " or ".join(inside[:3])
+        hint = f"Did you mean {some}?" if some else "Give the folder that `modelwright fit` named."
+        raise InputError(f"{str(run)!r} holds no run.", hint=hint, code="E_PATH")
     return folder, content, open_existing(content["storage"] or folder.ledger_url)
 
 
@@ -175,7 +179,7 @@ def build_leaderboard(folder: RunFolder, content: Mapping[str, Any], storage: St
         metric=content["metric"],
         direction=direction,
         rows=[_ranked(row, rank) for rank, row in enumerate(rows, start=1)],
-        counts=dict(Counter(trial.state.value for trial in trials)),
+        counts=dict(Counter(state_name(trial.state, record.state) for trial in trials)),
         failures=dict(Counter(trial.failure.kind.value for trial in trials if trial.failure is not None)),
         test_score=ensembles[-1].metrics.get("test_score") if ensembles else None,
         dummy_test_score=content.get("dummy_test_score"),
@@ -185,6 +189,20 @@ def build_leaderboard(folder: RunFolder, content: Mapping[str, Any], storage: St
         storage=storage.url,
         complete=record.state.value == "complete",
     )
+
+
+def state_name(trial: TrialState, study: StudyState) -> str:
+    """Return the state of a trial for people, given that of its study.
+
+    A study that is complete may leave trials waiting: the search ended before they could run. They are no
+    work that is left, so they are called ``"not run"``.
+
+    Examples
+    --------
+    >>> [state_name(TrialState.WAITING, study) for study in (StudyState.RUNNING, StudyState.COMPLETE)]
+    ['waiting', 'not run']
+    """
+    return NOT_RUN if trial is TrialState.WAITING and study is StudyState.COMPLETE else trial.value
 
 
 def _ranked(row: Row, rank: int) -> Row:

@@ -25,6 +25,8 @@ from modelwright.storage.base import Storage, StudyRecord
 
 __all__ = ["collect_report"]
 
+_STRATEGIES = {"holdout": "a part of the rows is set aside", "given": "rows to validate on were given"}
+
 
 def collect_report(run: Path) -> ReportData:
     """Return all that the report of the run in a folder shows.
@@ -92,9 +94,30 @@ def _gather(
             for trial in trials
             if trial.failure is not None
         ],
-        settings={name: str(value) for name, value in content["settings"].items() if value is not None},
+        settings=_settings(content, record, prepared),
         versions=library_versions([".skops", ".txt"]),
     )
+
+
+def _settings(content: Mapping[str, Any], record: StudyRecord, prepared: Prepared) -> dict[str, str]:
+    """Return what the run was asked to do, or has chosen by itself, and with which means."""
+    meta, attrs = prepared.store.meta, record.user_attrs
+    budget = [
+        "" if attrs.get("budget_s") is None else f"{attrs['budget_s']:g} s",
+        "" if record.budget.trials is None else f"{record.budget.trials:,} trials",
+    ]
+    memory_mb = attrs.get("memory_mb")
+    settings = {
+        **content["settings"],
+        "metric": content["metric"],
+        "task": content["task"],
+        "methods": ", ".join(record.spec.optimizer.options.get("methods") or ()),
+        "folds": meta["folds"] if meta["strategy"] == "cv" else f"none: {_STRATEGIES[meta['strategy']]}",
+        "budget": ", ".join(filter(None, budget)),
+        "jobs": attrs.get("jobs"),
+        "memory of a trial": None if memory_mb is None else f"{memory_mb:,.0f} MB",
+    }
+    return {name: str(value) for name, value in settings.items() if value not in (None, "")}
 
 
 def _model_row(row: Any) -> ModelRow:

@@ -23,7 +23,10 @@ from modelwright.storage import open_storage
 from modelwright.storage.base import Partition
 from modelwright.study import Study
 
-__all__ = ["Run", "check_methods", "open_run_study", "set_up"]
+__all__ = ["RUN_FOLDER", "Run", "check_methods", "open_run_study", "set_up"]
+
+RUN_FOLDER = "run_folder"
+"""Attribute of a run's study: the full path of its folder, by which workers find the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,4 +237,7 @@ def _open_study(run: Run, settings: FitSettings) -> Study:
         for part in partitions(run.methods)
     ]
     storage.add_partitions(study.record.id, parts)
+    folder = str(run.folder.path.absolute())
+    if study.record.user_attrs.get(RUN_FOLDER) != folder:
+        study.set_user_attr(RUN_FOLDER, folder)
     return study

@@ -32,7 +32,7 @@ def new_figure(data: list[Any], *, height: int = 420, **layout: Any) -> Figure:
         "margin": {"l": 60, "r": 20, "t": 30, "b": 50},
         "font": {"family": "system-ui, sans-serif", "size": 13},
         "hoverlabel": {"align": "left"},
-        "legend": {"orientation": "h", "y": 1.08},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02},
     }
     figure: Figure = graph_objects().Figure(data=data, layout={**common, **layout})
     return figure

@@ -43,7 +43,8 @@ p { margin: .5rem 0; } .quiet { color: #5c6470; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 th { position: sticky; top: 0; background: #fff; font-weight: 600; white-space: nowrap; }
-tr + tr td { border-top: 1px solid #eceef1; } .number { text-align: right; white-space: nowrap; }
+tr + tr td { border-top: 1px solid #eceef1; } .number { text-align: right; }
+.number, .name { white-space: nowrap; } td:last-child { min-width: 22rem; }
 .warning { color: #8a5a00; } .error { color: #a02020; }
 @media print { .scroll { max-height: none; overflow: visible; } }
 </style>
@@ -59,7 +60,9 @@ $scripts
 _DRAW = """\
 for (const source of document.querySelectorAll("script[data-plot]")) {
   const figure = JSON.parse(source.textContent);
-  Plotly.newPlot(source.dataset.plot, figure.data, figure.layout, {responsive: true, displaylogo: false});
+  Plotly.newPlot(source.dataset.plot, figure.data, figure.layout, {
+    responsive: true, displaylogo: false, plotlyServerURL: "", modeBarButtonsToRemove: ["sendChartToCloud"],
+  });
 }
 """
 
@@ -93,10 +96,17 @@ class Page:
         items = "".join(f"<li><strong>{escape(value)}</strong>{escape(label)}</li>" for label, value in pairs)
         self._body.append(f'<ul class="figures">{items}</ul>')
 
-    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> None:
-        """Add a table; the columns at the places `numbers` are set as numbers."""
-        right = set(numbers)
-        styles = [' class="number"' if place in right else "" for place in range(len(head))]
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        numbers: Iterable[int] = (),
+        names: Iterable[int] = (),
+    ) -> None:
+        """Add a table; columns at places in `numbers` are set as numbers, those in `names` are not broken."""
+        chosen = dict.fromkeys(numbers, ' class="number"') | dict.fromkeys(names, ' class="name"')
+        styles = [chosen.get(place, "") for place in range(len(head))]
         top = "".join(f"<th{style}>{escape(cell)}</th>" for style, cell in zip(styles, head, strict=True))
         lines = (
             "<tr>"

@@ -21,7 +21,7 @@ def confusion_figure(confusion: Confusion) -> Figure:
     Examples
     --------
     >>> figure = confusion_figure(Confusion(("no", "yes"), ((8, 2), (1, 9))))
-    >>> [list(row) for row in figure.data[0].customdata]
+    >>> [list(row) for row in figure.data[0].text]
     [[8, 2], [1, 9]]
     """
     k = len(confusion.classes)
@@ -31,15 +31,15 @@ def confusion_figure(confusion: Confusion) -> Figure:
         x=places,
         y=places,
         z=confusion.shares,
-        customdata=confusion.counts,
+        text=confusion.counts,  # plotly draws no customdata into cells
         zmin=0,
         zmax=1,
         colorscale=[[0, "#FFFFFF"], [1, BLUE]],
         colorbar={"title": "share of row", "tickformat": ".0%"},
         xgap=1,
         ygap=1,
-        texttemplate="%{customdata}" if k <= _MOST_WITH_NUMBERS else None,
-        hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.1%} of the row)<extra></extra>",
+        texttemplate="%{text}" if k <= _MOST_WITH_NUMBERS else None,
+        hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.1%} of the row)<extra></extra>",
     )
     return new_figure(
         [heat],

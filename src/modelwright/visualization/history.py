@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelwright.analysis import ScoreHistory
@@ -12,9 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["history_figure"]
 
+_FAR = 5.0
+_FEW = 8  # of fewer scores none is called unusual
+
 
 def history_figure(history: ScoreHistory, *, metric: str) -> Figure:
     """Draw the score of each trial over time, with lines for the best so far and the ensemble.
+
+    The axis shows the range where most scores lie. A line below tells how many lie far off; a double click
+    shows these too.
 
     Parameters
     ----------
@@ -37,11 +45,35 @@ def history_figure(history: ScoreHistory, *, metric: str) -> Figure:
         traces.append(_steps("best so far", history.elapsed_s, history.best, GREY))
     if history.ensemble_scores:
         traces.append(_steps("ensemble", history.ensemble_elapsed_s, history.ensemble_scores, ORANGE))
+    shown = _usual_range([*history.scores, *history.ensemble_scores])
+    outside = sum(not shown[0] <= score <= shown[1] for score in history.scores) if shown else 0
+    below = f"<br>{outside:,} more far off: double-click to see all" if outside else ""
     return new_figure(
         traces,
-        xaxis={"title": "seconds since the first trial began", "rangemode": "tozero"},
-        yaxis={"title": plain(metric)},
+        xaxis={
+            "title": f"seconds since the first trial began{below}",
+            "rangemode": "tozero",
+            "automargin": True,
+        },
+        yaxis={"title": plain(metric), "range": shown},
     )
+
+
+def _usual_range(scores: Sequence[float]) -> tuple[float, float] | None:
+    """Return the range of the scores that do not lie far off; None where all lie together.
+
+    Far off is what lies beyond the middle half by five times its width.
+    """
+    ranked = sorted(score for score in scores if math.isfinite(score))
+    if len(ranked) < _FEW:
+        return None
+    low, high = ranked[len(ranked) // 4], ranked[-1 - len(ranked) // 4]
+    width = high - low
+    near = [score for score in ranked if low - _FAR * width <= score <= high + _FAR * width]
+    if width <= 0 or len(near) == len(ranked):
+        return None
+    margin = 0.05 * (near[-1] - near[0])
+    return near[0] - margin, near[-1] + margin
 
 
 def _points(history: ScoreHistory, group: str, colour: str) -> Any:

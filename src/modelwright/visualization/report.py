@@ -99,7 +99,7 @@ def _leaderboard(page: Page, data: ReportData) -> None:
         return
     head = ["", "model", data.metric, "±", "test", "fit s", "predict s", "size", "method and choices"]
     shown = data.models[:_MOST_MODELS]
-    page.table(head, [_model_cells(row) for row in shown], numbers=(0, 2, 3, 4, 5, 6, 7))
+    page.table(head, [_model_cells(row) for row in shown], numbers=(0, 2, 3, 4, 5, 6, 7), names=(1,))
     if len(data.models) > len(shown):
         page.text(f"And {len(data.models) - len(shown):,} more.", "quiet")
 

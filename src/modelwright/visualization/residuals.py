@@ -38,5 +38,5 @@ def residuals_figure(residuals: Residuals) -> Figure:
         yaxis={"title": "true minus predicted"},
         showlegend=False,
     )
-    figure.add_hline(y=0, line={"color": GREY, "dash": "dash"})
+    figure.add_hline(y=0, line={"color": GREY, "dash": "dash", "width": 1}, opacity=1)  # the template has 0
     return figure

@@ -108,3 +108,22 @@ def test_a_file_that_does_not_fit(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'size'"):
         predict_file(bundle, tmp_path / "new.csv", tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_header_of_numbers_is_known_by_the_schema(
+    tmp_path: Path, fold_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pd.DataFrame({"0": np.arange(60.0), "1": np.arange(60.0) % 7, "y": LABELS * 20})
+    schema = infer_schema(table, "y")
+    monkeypatch.setattr(load, "read_model", lambda folder: Sure())
+    written = write_bundle(
+        tmp_path / "numbered",
+        schema=schema,
+        encoder=Encoder.fit(table, schema),
+        metric="log_loss",
+        members=[MemberSource("m", 1.0, [fold_folder("m")])],
+    )
+    (tmp_path / "new.csv").write_text("0,1\n5,2\n6,3\n7,4\n")
+    notes: list[Finding] = []
+    assert predict_file(Bundle.load(written), tmp_path / "new.csv", tmp_path / "o.csv", findings=notes) == 3
+    assert notes == []

@@ -133,6 +133,7 @@ _AUDIT = """
 import sys
 found = []
 sys.addaudithook(lambda event, args: found.append(args) if event == "pickle.find_class" else None)
+import lightgbm, skops.io  # what libraries do while they are imported is theirs: LightGBM imports Dask
 import pandas as pd
 from modelwright.automl.bundle import Bundle
 found.clear()

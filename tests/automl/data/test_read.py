@@ -144,6 +144,8 @@ def test_a_row_with_the_target_is_the_header_though_it_holds_numbers(tmp_path: P
     assert read_table(path, target="2011").frame.columns.tolist() == ["country", "2010", "2011"]
     assert read_table(path, header=True).frame.columns.tolist() == ["country", "2010", "2011"]
     assert len(read_table(path).frame) == 3
+    assert len(read_table(path, names=["country", "2010"]).frame) == 2
+    assert len(read_table(path, names=["city", "2009", "2010"]).frame) == 3  # one of three may be a number
 
 
 def test_a_separator_that_is_said_is_taken(tmp_path: Path) -> None:

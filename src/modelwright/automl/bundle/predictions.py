@@ -67,7 +67,7 @@ def predict_file(
     """
     target = Path(out_path)
     _check_place(Path(in_path), target)
-    table = read_table(in_path, limits=limits)
+    table = read_table(in_path, names=[column.name for column in bundle.schema.columns], limits=limits)
     if findings is not None:
         findings += table.notes
     outputs = bundle.outputs(table.frame, findings=findings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def read_table(
     encoding: str | None = None,
     header: bool | None = None,
     target: str | None = None,
+    names: Collection[str] = (),
     limits: ReadLimits | None = None,
 ) -> ReadResult:
     r"""Read a table.
@@ -75,6 +76,8 @@ def read_table(
         Whether the first row holds names; found out by default. Else the columns are ``c0``, ``c1``, ...
     target : str, optional
         A name that the header should hold; helps to tell a header from data.
+    names : collection of str, optional
+        Names of which the header should hold half or more, such as the columns that a model takes.
     limits : ReadLimits, optional
         What a file may cost at the most.
 
@@ -104,7 +107,7 @@ def read_table(
     if data.startswith(b"PAR1"):
         return ReadResult(_read_parquet(data, path, limits), [], path)
     notes: list[Finding] = []
-    frame = _read_text(data, sep, encoding, header, target, limits, notes)
+    frame = _read_text(data, sep, encoding, header, target, names, limits, notes)
     return ReadResult(frame, notes, path)
 
 
@@ -114,6 +117,7 @@ def _read_text(
     encoding: str | None,
     header: bool | None,
     target: str | None,
+    expected: Collection[str],
     limits: ReadLimits,
     notes: list[Finding],
 ) -> pd.DataFrame:
@@ -130,7 +134,7 @@ def _read_text(
     _check_size(len(first), 0, limits)
     check_structure(data, separator, len(first), limits)
     if header is None:
-        header = find_header(data, separator, target)
+        header = find_header(data, separator, target, expected)
         if not header:
             _note(
                 notes,

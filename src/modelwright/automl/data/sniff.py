@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from modelwright.errors import DataError
 
@@ -112,15 +112,17 @@ def _score(rows: Sequence[Sequence[str]], separator: str) -> tuple[float, int]:
     return count / len(rows) * clean / len(cells), width
 
 
-def find_header(data: bytes, separator: str, target: str | None) -> bool:
+def find_header(data: bytes, separator: str, target: str | None, names: Collection[str] = ()) -> bool:
     """Return whether the first row holds names.
 
-    It does if it holds the target's name. It does not if a cell of it is a number, or if each of its cells
-    occurs again further down in its column.
+    It does if it holds the target's name, or at least half of the names that are known. It does not if a cell
+    of it is a number, or if each of its cells occurs again further down in its column.
     """
     rows = _sample(data, separator)
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     if target is not None and target in first:
+        return True
+    if names and len(set(names).intersection(first)) * 2 >= len(names):
         return True
     if any(_NUMBER.fullmatch(cell) for cell in first):
         return False

@@ -168,7 +168,7 @@ def check_values(series: Series, notes: list[Finding]) -> tuple[Series, Mask]:
         raise DataError(
             f"expected numbers in the target {str(series.name)!r} of a regression; "
             f"{int(wrong.sum()):,} of {len(series):,} cells are none, such as {example!r}.",
-            hint="For labels, say task='classification'.",
+            hint="For labels, fit a classifier: see the setting `task`.",
             code="E_TARGET_TYPE",
         )
     with np.errstate(invalid="ignore"):

@@ -37,14 +37,15 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
         Not used; every task has one.
     argument : mapping
         ``run`` and ``data``: folders. ``candidates``: for each complete trial its ``number``, ``folder``,
-        ``loss`` and ``info``. ``best_loss`` and ``best_rows``: of the ensemble that is published, and on how
-        many rows it was judged; or None and 0. ``seed``.
+        ``loss``, ``info``, and ``has_models``: whether more than its predictions is in the folder.
+        ``best_loss`` and ``best_rows``: of the ensemble that is published, and on how many rows it was
+        judged; or None and 0. ``seed``.
 
     Returns
     -------
     dict
         ``members`` as [number, weight], ``score``, ``loss``, ``test_score``, ``location``, ``metrics``; or
-        ``unchanged``.
+        ``unchanged``; or ``missing``, the numbers of members whose models are not there.
     """
     started = time.monotonic()
     run = Path(argument["run"])
@@ -64,6 +65,8 @@ def build_ensemble(channel: Channel, argument: Mapping[str, Any]) -> dict[str, A
         return {"unchanged": True}
 
     chosen = [(item, float(w)) for item, w in zip(candidates, selection.weights, strict=True) if w > 0]
+    if missing := [item["number"] for item, _ in chosen if not item["has_models"]]:
+        return {"missing": missing}
     test_score = _test_score(prepared, measure, chosen)
     figures = _figures(chosen, started)
     version = new_version(run)

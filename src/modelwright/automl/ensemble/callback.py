@@ -7,6 +7,7 @@ from typing import Any
 
 from modelwright._base.clock import now_us
 from modelwright.automl.ensemble.builder import build_ensemble
+from modelwright.automl.ensemble.gathering import Gathering
 from modelwright.automl.folder import RunFolder
 from modelwright.automl.ledger_feed import FinishedTrials
 from modelwright.automl.prepare import Prepared
@@ -15,12 +16,16 @@ from modelwright.records import Trial, TrialState
 from modelwright.storage.base import EnsembleRecord
 from modelwright.study import Callback, Runner
 
-__all__ = ["EnsembleCallback"]
+__all__ = ["BUILT_FROM", "EnsembleCallback"]
+
+BUILT_FROM = "ensemble_built_from"
+"""Attribute of a run's study: how many complete trials have been looked at for its ensemble."""
 
 _LEASE_S = 6.0  # a killed process keeps the right to build for so long
 _LOOK_S = 1.0  # how often the ledger is searched for new models, and the lease prolonged
 _LAST_BUILD_S = 60.0  # without a deadline, how long the last build may take
 _MOST_FAILURES = 3
+_GATHER_S = 0.05  # how often it is asked in the end whether files have come
 
 
 class EnsembleCallback(Callback):
@@ -61,7 +66,7 @@ class EnsembleCallback(Callback):
         self._memory_mb = memory_mb
         self._until_s = until_s
         self._seed = seed
-        self._complete: list[Trial] = []
+        self._complete: list[Trial] = []  # those whose files are here, or known to be nowhere
         self._built_from = 0  # how many complete trials the last build knew of
         self._builds = 0
         self._failures = 0
@@ -79,6 +84,7 @@ class EnsembleCallback(Callback):
         self._worker = run.worker_id
         self._sign = run.study.objectives[0].sign
         self._finished = FinishedTrials(self._storage, self._study_id)
+        self._files = Gathering(self._storage, self._study_id, self._folder)
         self._read_published()
 
     def on_tick(self, run: Runner) -> None:
@@ -101,10 +107,25 @@ class EnsembleCallback(Callback):
         if reason != "interrupted":
             if self._job is not None:
                 self._finish(run, until)
-            self._submit_when_free(run, min(until, now + _LEASE_S + _LOOK_S))
-            if self._job is not None:
+            while self._gather((time.monotonic() + until) / 2) and time.monotonic() < until:
+                self._submit_when_free(run, min(until, time.monotonic() + _LEASE_S + _LOOK_S))
+                if self._job is None:
+                    break
                 self._finish(run, until)
+                if self.trouble:
+                    break
+            if self._built_from > int(run.study.user_attrs.get(BUILT_FROM, 0)):
+                self._storage.set_user_attrs(self._study_id, {BUILT_FROM: self._built_from})
+        self._files.close()
         self._storage.release_ensemble(self._study_id, self._worker)
+
+    def _gather(self, until: float) -> bool:
+        """Wait for files that are on their way; return whether there is something to build from."""
+        behind = self._is_behind()
+        while self._files.busy and time.monotonic() < until:
+            time.sleep(_GATHER_S)
+            behind = self._is_behind()
+        return behind
 
     def _finish(self, run: Runner, until: float) -> None:
         assert self._job is not None
@@ -125,18 +146,25 @@ class EnsembleCallback(Callback):
 
     def _is_behind(self) -> bool:
         """Whether there are models that the published ensemble does not know of."""
-        self._complete += [t for t in self._finished.take() if t.state is TrialState.COMPLETE]
+        self._files.add(trial for trial in self._finished.take() if trial.state is TrialState.COMPLETE)
+        self._complete += self._files.take()
         return len(self._complete) > self._built_from and self._failures < _MOST_FAILURES
 
     def _submit(self, run: Runner) -> bool:
         """Start a build if there is something to build from, and no other process may."""
-        if not self._is_behind() or not self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S):
+        if not self._is_behind() or self._files.bringing_models:
+            return False
+        if not self._storage.lease_ensemble(self._study_id, self._worker, _LEASE_S):
             return False
         self._read_published()
         if not self._is_behind():  # another process has been faster
             return False
+        known = len(self._complete)
+        candidates = sorted(filter(self._files.is_usable, self._complete), key=lambda trial: trial.number)
+        if not candidates:
+            self._built_from = known
+            return False
         self._builds += 1
-        candidates = sorted(self._complete, key=lambda trial: trial.number)
         argument = {
             "run": str(self._folder.path),
             "data": str(self._folder.data),
@@ -154,7 +182,7 @@ class EnsembleCallback(Callback):
             role="helper",
         )
         self._job = run.submit_helper(task)
-        self._job.attrs["candidates"] = len(candidates)
+        self._job.attrs["candidates"] = known
         return True
 
     def _read_published(self) -> None:
@@ -173,6 +201,7 @@ class EnsembleCallback(Callback):
             "number": trial.number,
             "folder": str(self._folder.trial(trial.number, trial.fence)),
             "loss": trial.values[0] * self._sign,
+            "has_models": self._files.has_models(trial),
             "info": {"params": dict(trial.params or {}), **{name: metrics.get(name) for name in names}},
         }
 
@@ -188,8 +217,11 @@ class EnsembleCallback(Callback):
                 )
             return
         self._failures, self.trouble = 0, ""
-        self._built_from = job.attrs["candidates"]
         result = job.end.result
+        if missing := result.get("missing"):
+            self._files.bring_models(missing)  # and build again when they are here
+            return
+        self._built_from = job.attrs["candidates"]
         if result.get("unchanged"):
             return
         self._loss, self.score = result["loss"], result["score"]
