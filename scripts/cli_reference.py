@@ -16,9 +16,9 @@ HEAD = """# Command line
 
 <!-- Written by scripts/cli_reference.py; do not edit by hand. -->
 
-Output is plain when it is piped, and `--json`, where a command has it, is for programs. The exit code is 0
-for success, 2 when what was given is wrong, 130 after Ctrl-C, and 1 for any other error. `--debug`, anywhere
-on the line, shows the stack trace of an error.
+Output is plain when it is piped, and `--json`, where a command has it, is for programs: [its keys](json.md).
+The exit code is 0 for success, 2 when what was given is wrong, 130 after Ctrl-C, and 1 for any other error.
+`--debug`, anywhere on the line, shows the stack trace of an error.
 """
 
 

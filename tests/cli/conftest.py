@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from modelwright.cli.main import main
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 TABLE = "a,b,y\n" + "\n".join(f"{i},{i % 7},{'yes' if i % 2 else 'no'}" for i in range(40)) + "\n"
 
@@ -71,40 +72,9 @@ def script(tmp_path: Path) -> Callable[..., Done]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(start_python: Start) -> Start:
     """Return a function that starts a command in `tmp_path` and returns its process."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "modelwright", *arguments],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Return a function that waits for a condition, and fails the test if it does not come true."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        end = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < end, "the condition did not come true within two minutes"
-            time.sleep(0.02)
-
-    return wait
+    return lambda *arguments: start_python("-m", "modelwright", *arguments)
 
 
 @pytest.fixture

@@ -95,8 +95,39 @@ def test_a_table_folds_its_last_column_alone(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("narrow")
+def test_a_table_that_is_too_wide_is_shown_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", screen := Screen())
+    columns = ("number", "state", "value", "duration", "params", "failure")
+    rows = [(str(i), "complete", "0.5", "1.2 s", "{'lr': 0.1234567, 'layers': 3}", "") for i in range(2)]
+    print_table(columns, rows, title="two trials")
+    first, *more = screen.getvalue().split("\n\n")[1:3]
+    assert first.splitlines() == [
+        "number    0",
+        "state     complete",
+        "value     0.5",
+        "duration  1.2 s",
+        "params    {'lr': 0.1234567, 'layers': 3}",
+        "failure",
+    ]
+    assert more[0].startswith("number    1\n")
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_no_cell_of_a_table_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", screen := Screen())
+    rows = [("12345678", "x" * 70, "y" * 40, "complete")]
+    print_table(("number", "params", "failure", "state"), rows)
+    shown = screen.getvalue()
+    assert (shown.count("x"), shown.count("y")) == (70, 40)
+    assert "12345678" in shown
+    assert "complete" in shown
+    assert "…" not in shown
+
+
+@pytest.mark.usefixtures("narrow")
 def test_progress_says_something_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen := Screen())
     with Live():
         pass
-    assert "reading the table" in screen.getvalue()
+    assert "getting ready" in screen.getvalue()

@@ -17,8 +17,11 @@ import pytest
 GOOD = "a,b,y\n" + "\n".join(f"{i},{i % 7},{'yes' if i % 2 else 'no'}" for i in range(40)) + "\n"
 
 
-def fit_line(*options: str) -> list[str]:
-    return ["fit", "t.csv", "--target", "y", "--trials", "1", "--methods", "dt", *options]
+def fit_line(*options: str, trials: str = "1", methods: str = "dt") -> list[str]:
+    """Return a line with these settings, but for those that `options` name."""
+    usual = {"--target": "y", "--trials": trials, "--methods": methods}
+    given = (word for name, value in usual.items() if name not in options for word in (name, value))
+    return ["fit", "t.csv", *given, *options]
 
 
 def write(text: str | bytes) -> Callable[[Path], None]:
@@ -194,8 +197,7 @@ def test_other_settings_in_the_same_folder(
     tmp_path: Path, command: Callable, finished: Path, options: list[str], words: str
 ) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
-    line = ["fit", "t.csv", "--target", "y", "--trials", "9", "--methods", "dt,knn"]
-    done = command(*line, *options)
+    done = command(*fit_line(*options, trials="9", methods="dt,knn"))
     done.refuses(words)
     assert "--new" in done.err
     assert trials_of(tmp_path / "runs/t/ledger.db") == trials_of(finished / "runs/t/ledger.db")
@@ -245,6 +247,26 @@ def test_a_damaged_or_newer_run(tmp_path: Path, command: Callable, table: str) -
 @pytest.mark.parametrize("line", [["leaderboard", "none"], ["report", "none"], ["predict", "none", "t.csv"]])
 def test_a_run_that_is_not_there(command: Callable, table: str, line: list[str]) -> None:
     command(*line).refuses("none")
+
+
+def test_the_folder_of_all_runs_is_not_a_run(tmp_path: Path, command: Callable) -> None:
+    for name in ("one", "two"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    for line in (["leaderboard", "runs"], ["report", "runs"]):
+        command(*line).refuses("'runs' holds no run. Did you mean 'runs/one' or 'runs/two'?")
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [("no/r.html", "'no', which does not exist"), ("runs", "folder")]
+)
+def test_a_place_that_takes_no_report(
+    tmp_path: Path, command: Callable, finished: Path, place: str, words: str
+) -> None:
+    (tmp_path / "runs").mkdir()
+    done = command("report", str(finished / "runs/t"), "-o", place)
+    done.refuses(words)
+    assert "-o" in done.err
 
 
 def test_a_run_without_any_model(tmp_path: Path, command: Callable, table: str) -> None:

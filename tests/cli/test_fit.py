@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import sqlite3
 import textwrap
@@ -15,6 +17,9 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
+from modelwright import Study
+from modelwright.records import StudyState
+
 
 @pytest.fixture
 def cancer(tmp_path: Path) -> pd.DataFrame:
@@ -26,17 +31,8 @@ def cancer(tmp_path: Path) -> pd.DataFrame:
 
 
 def fit(*options: str) -> list[str]:
-    return [
-        "fit",
-        "cancer.csv",
-        "--target",
-        "target",
-        "--methods",
-        "dt,knn,lgbm",
-        "--out",
-        "runs/x",
-        *options,
-    ]
+    methods = () if "--methods" in options else ("--methods", "dt,knn,lgbm")
+    return ["fit", "cancer.csv", "--target", "target", "--out", "runs/x", *methods, *options]
 
 
 def rows(run: Path, query: str) -> list[tuple[Any, ...]]:
@@ -81,6 +77,8 @@ def test_a_killed_run_goes_on_where_it_was(
     for least in (0, 5, 12):
         process = start(*line)
         until(lambda least=least: states(run).get("running") and states(run).get("complete", 0) >= least)
+        if least == 12:  # by now there is something that can be used
+            until(lambda: (run / "bundle").exists())
         process.kill()
         process.communicate()
         before, known = known, ended(run)
@@ -89,10 +87,10 @@ def test_a_killed_run_goes_on_where_it_was(
         if (run / "bundle").exists():
             done = script("predict", "runs/x", "cancer.csv")
             assert done.code == 0, done.err
-    assert (run / "bundle").exists()
     done = script(*line)
     assert done.code == 0, done.err
     assert "going on" in done.err
+    assert (run / "bundle").exists()
     after = ended(run)
     assert sorted(after) == list(range(20))
     assert {number: after[number] for number in known} == known
@@ -114,8 +112,11 @@ def test_two_commands_share_one_budget(
         assert "ensemble" in out
     assert states(run) == {"complete": 12}
     assert set(dict(rows(run, "SELECT number, attempts FROM trials")).values()) == {1}
-    (last,) = rows(run, "SELECT metrics FROM ensembles ORDER BY iteration DESC LIMIT 1")
-    assert json.loads(last[0])["candidates"] >= 8  # models of both, not of one
+    # A build that is no better than the published one leaves no row, so its members are all there is to see.
+    (last,) = rows(run, "SELECT members FROM ensembles ORDER BY iteration DESC LIMIT 1")
+    assert {number for number, _ in json.loads(last[0])} <= set(range(12))
+    listed, _ = start("leaderboard", run, "--json").communicate(timeout=120)
+    assert {row["trial"] for row in json.loads(listed)["rows"]} == {None, *range(12)}  # models of both
 
 
 def test_ctrl_c_leaves_nothing_running(
@@ -275,3 +276,42 @@ def test_the_report_is_one_offline_file(tmp_path: Path, command: Callable, finis
     assert "<script src=" not in text
     assert "<link" not in text
     assert (finished / "runs/t/report.html").exists()
+
+
+def test_the_report_says_how_the_run_was_made(tmp_path: Path, command: Callable, finished: Path) -> None:
+    command("report", str(finished / "runs/t"), "-o", "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    settings = dict(re.findall("<tr><td>([^<]*)</td><td>([^<]*)</td></tr>", text))
+    shown = {name: settings[name] for name in ("budget", "folds", "jobs", "methods", "metric", "task")}
+    assert int(shown.pop("jobs")) >= 1
+    assert shown == {
+        "budget": "4 trials",
+        "folds": "8",
+        "methods": "dt, knn",
+        "metric": "roc_auc",
+        "task": "binary",
+    }
+    assert settings["memory of a trial"].endswith(" MB")
+
+
+def test_trials_that_a_complete_run_leaves_are_not_waiting(
+    tmp_path: Path, command: Callable, finished: Path
+) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    url = f"sqlite:///{tmp_path}/runs/t/ledger.db"
+    study = Study.load("t", storage=url)
+    study.storage.enqueue(study.record.id, dict(study.trials[0].record.params or {}), {})
+    ledger = ["--storage", url]
+    assert "trials: 4 complete, 1 waiting" in command("studies", "show", "t", *ledger).out
+    study.storage.set_state(study.record.id, StudyState.COMPLETE)
+    study.close()
+    shown = command("studies", "show", "t", *ledger).out
+    assert "trials: 4 complete, 1 not run" in shown
+    assert "4\tnot run\t" in shown
+    assert "waiting" not in shown
+    listed = json.loads(command("studies", "list", *ledger, "--json").out)
+    assert listed[0]["trials"] == 4
+    board = json.loads(command("leaderboard", "runs/t", "--json").out)
+    assert board["counts"] == {"complete": 4, "not run": 1}
+    command("report", "runs/t", "-o", "r.html")
+    assert "Trials: 4 complete, 1 not run." in (tmp_path / "r.html").read_text(encoding="utf-8")

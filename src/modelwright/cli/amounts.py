@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 
 from modelwright.errors import InputError
 
-__all__ = ["parse_count", "parse_megabytes", "parse_seconds"]
+__all__ = ["parse_count", "parse_megabytes", "parse_moment", "parse_number", "parse_seconds"]
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _MEGABYTES = {"": 1.0, "mb": 1.0, "m": 1.0, "gb": 1000.0, "g": 1000.0, "kb": 0.001, "k": 0.001}
@@ -39,6 +40,36 @@ def parse_count(option: str, text: str | None) -> int | None:
             f"expected {option} to be a whole number of at least 1, got {text!r}.", code="E_RANGE"
         )
     return int(text)
+
+
+def parse_number(option: str, text: str | None) -> float | None:
+    """Return a number above 0; None stays None.
+
+    Examples
+    --------
+    >>> parse_number("--cost", "12.5")
+    12.5
+    """
+    return _parse(option, text, {"": 1.0}, "a number such as 12.5")
+
+
+def parse_moment(option: str, text: str | None) -> datetime | None:
+    """Return the moment that ``2030-01-31T18:00`` names, in local time unless it names a zone.
+
+    Examples
+    --------
+    >>> parse_moment("--deadline", "2030-01-31T18:00+00:00").isoformat()
+    '2030-01-31T18:00:00+00:00'
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.astimezone()
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"expected {option} to be a moment such as 2030-01-31T18:00, got {text!r:.60}.", code="E_RANGE"
+        ) from None
 
 
 def _parse(option: str, text: str | None, units: dict[str, float], expected: str) -> float | None:

@@ -10,12 +10,19 @@ from typing import Any
 
 import typer
 
-__all__ = ["clean", "number", "print_json", "print_table", "seconds", "size"]
+__all__ = ["clean", "count", "number", "print_json", "print_table", "seconds", "size"]
+
+_SHORT = 12  # a column no wider than this is never folded; others keep at least so much
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document; what is not finite becomes null, since JSON has no such numbers."""
-    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(_finite(value), indent=2)
+    typer.echo(text)
 
 
 def _finite(value: Any) -> Any:
@@ -29,29 +36,65 @@ def _finite(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print a table: drawn on a terminal, tab-separated when piped."""
+    """Print a table: drawn on a terminal, tab-separated when piped.
+
+    On a terminal that is too narrow for it, each row takes several lines, one for each column.
+    """
+    lines = [[clean(cell) for cell in row] for row in [columns, *rows]]
     if not sys.stdout.isatty():
-        for row in [columns, *rows]:
-            typer.echo("\t".join(clean(cell) for cell in row))
+        for line in lines:
+            typer.echo("\t".join(line))
         return
-    from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
+
+    console = Console()
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if sum(min(width, _SHORT) + 3 for width in widths) > console.width:
+        _print_blocks(lines, title)
+    else:
+        console.print(_drawn(lines, widths, title))
+
+
+def _print_blocks(lines: Sequence[Sequence[str]], title: str) -> None:
+    columns, *rows = lines
+    longest = max(map(len, columns))
+    if title:
+        typer.echo(f"{title}\n")
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            typer.echo(f"{column:<{longest}}  {cell}".rstrip())
+        typer.echo()
+
+
+def _drawn(lines: Sequence[Sequence[str]], widths: Sequence[int], title: str) -> Any:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    columns, *rows = lines
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    *narrow, last = columns
-    for column in narrow:
-        table.add_column(column, no_wrap=True)
-    table.add_column(last, overflow="fold")
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column, no_wrap=width <= _SHORT, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
-    Console().print(table)
+        table.add_row(*map(Text, row))
+    return table
 
 
 def clean(text: str) -> str:
     """Return `text` without control characters, which a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things for people.
+
+    Examples
+    --------
+    >>> count(1, "trial"), count(1200, "trial")
+    ('1 trial', '1200 trials')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def number(value: float | None, digits: int = 5) -> str:

@@ -10,7 +10,7 @@ import typer
 from modelwright.cli.console import clean
 from modelwright.errors import InputError
 
-__all__ = ["EXAMPLE", "predict"]
+__all__ = ["EXAMPLE", "check_output", "predict"]
 
 EXAMPLE = "Example: modelwright predict runs/data new.csv -o out.csv"
 
@@ -46,6 +46,11 @@ def _check_files(table: Path, output: Path) -> None:
             hint="Give a CSV or Parquet file with the columns of the training table.",
             code="E_PATH",
         )
+    check_output(output)
+
+
+def check_output(output: Path) -> None:
+    """Refuse a path that no file can be written to."""
     if output.is_dir() or not output.parent.is_dir():
         what = "is a folder" if output.is_dir() else f"lies in {str(output.parent)!r}, which does not exist"
         raise InputError(

@@ -11,6 +11,8 @@ from modelwright.cli.console import clean, number
 
 __all__ = ["Progress", "make_progress"]
 
+_LINE_EVERY_S = 60.0
+
 
 class Progress(Protocol):
     """Listens to a fit; entered while it runs."""
@@ -52,11 +54,21 @@ class Silent:
 
 
 class Lines(Silent):
-    """Notes only, on standard error: for logs and pipes."""
+    """Notes, and a line a minute, on standard error: for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _LINE_EVERY_S
 
     def note(self, text: str) -> None:
         """Print the note."""
         print(clean(text), file=sys.stderr, flush=True)
+
+    def update(self, status: Any) -> None:
+        """Print how the run stands, now and then."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _LINE_EVERY_S
+            self.note(f"{100 * status.share:.0f}%, {_counts(status)}; {_scores(status)}")
 
 
 class Live:
@@ -67,9 +79,7 @@ class Live:
         from rich.live import Live as RichLive
 
         self._console = Console(stderr=True)
-        self._live = RichLive(
-            "reading the table", console=self._console, refresh_per_second=4, transient=True
-        )
+        self._live = RichLive("getting ready", console=self._console, refresh_per_second=4, transient=True)
         self._next = 0.0
 
     def __enter__(self) -> Live:
@@ -98,16 +108,20 @@ class Live:
 
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            ProgressBar(total=1.0, completed=status.share, width=40),
+            ProgressBar(total=1.0, completed=status.share, width=40, complete_style="green"),
             Text(f"{100 * status.share:.0f}%"),
             Text(f"{status.elapsed_s:.0f} s", style="bold"),
             Text("" if status.eta_s is None else f"about {status.eta_s:.0f} s left"),
         )
-        counts = ", ".join(f"{n} {state}" for state, n in status.counts.items() if n)
-        best = (
-            f"best {number(status.best_score)} ({clean(status.best_model)})"
-            if status.best_model
-            else "no model yet"
-        )
-        ensemble = "" if status.ensemble_score is None else f", ensemble {number(status.ensemble_score)}"
-        return Group(head, Text(f"{counts or 'starting'}"), Text(f"{status.metric}: {best}{ensemble}"))
+        return Group(head, Text(_counts(status)), Text(_scores(status)))
+
+
+def _counts(status: Any) -> str:
+    return ", ".join(f"{n} {state}" for state, n in status.counts.items() if n) or "starting"
+
+
+def _scores(status: Any) -> str:
+    if not status.best_model:
+        return f"{status.metric}: no model yet"
+    ensemble = "" if status.ensemble_score is None else f", ensemble {number(status.ensemble_score)}"
+    return f"{status.metric}: best {number(status.best_score)} ({clean(status.best_model)}){ensemble}"

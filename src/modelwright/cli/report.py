@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from modelwright.cli.predict import check_output
+
 __all__ = ["EXAMPLE", "report"]
 
 EXAMPLE = "Example: modelwright report runs/data"
@@ -22,4 +24,6 @@ def report(
     from modelwright.visualization import write_report
 
     target = RunFolder(Path(run)).report if output is None else Path(output)
+    if output is not None:
+        check_output(target)  # before the work, not after it
     typer.echo(f"report written to {write_report(target, collect_report(Path(run)))}")

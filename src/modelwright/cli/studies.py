@@ -1,104 +1,123 @@
-"""`modelwright studies`: what a storage holds."""
+"""`modelwright studies`: what a storage holds; `steering` has the verbs that change a study."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelwright.cli.console import number, print_json, print_table, seconds
+from modelwright.cli import steering
+from modelwright.cli.console import clean, count, number, print_json, print_table, seconds
+from modelwright.cli.forms import answer_study, budget_form, failure_text, notes_on, study_form
+from modelwright.cli.options import DEFAULT_STORAGE, JsonOption, StorageOption, StudyArgument
+from modelwright.errors import InputError
+
+if TYPE_CHECKING:
+    from modelwright.storage import StudyRecord
+    from modelwright.study import Study, TrialResult
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="List, show, resume and delete the studies of a storage.",
+    help="List, show, steer and delete the studies of a storage.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-_Storage = Annotated[
-    str, typer.Option(envvar="MODELWRIGHT_STORAGE", help="Where the ledger is.", show_default=True)
-]
-_DEFAULT = "sqlite:///modelwright.db"
-_Name = Annotated[str, typer.Argument(help="Name of the study.", show_default=False)]
-_Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-
 
 @app.command("list", epilog="Example: modelwright studies list --storage sqlite:///hub.db")
-def list_(storage: _Storage = _DEFAULT, json: _Json = False) -> None:
+def list_(storage: StorageOption = DEFAULT_STORAGE, json: JsonOption = False) -> None:
     """List the studies: state, trials, best value."""
     from modelwright.storage import open_existing
     from modelwright.study import Study
 
     opened = open_existing(storage)
-    rows: list[dict[str, Any]] = []
-    for record in opened.studies():
-        study = Study.load(record.spec.name, storage=opened)
-        best = study.best_trials[:1]
-        rows.append(
-            {
-                "name": record.spec.name,
-                "state": record.state.value,
-                "trials": record.issued,
-                "budget": record.budget_trials,
-                "directions": study.directions,
-                "best": list(best[0].values) if best else None,
-            }
-        )
+    rows = [_row(Study.load(record.spec.name, storage=opened)) for record in opened.studies()]
     if json:
         print_json(rows)
         return
     print_table(("name", "state", "trials", "budget", "best"), [_cells(row) for row in rows])
 
 
+def _row(study: Study) -> dict[str, Any]:
+    from modelwright.automl.leaderboard import NOT_RUN, state_name
+    from modelwright.records import TrialState
+
+    best = study.best_trials[:1]
+    trials = study.trials
+    record = study.record  # as it was read together with the trials
+    running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+    notes = notes_on(study.storage, record.id, running)
+    not_run = [trial for trial in trials if state_name(trial.state, record.state) == NOT_RUN]
+    return {
+        "name": record.spec.name,
+        "state": record.state.value,
+        "attended": len(notes) < len(running) if running else None,
+        "trials": record.issued - len(not_run),
+        "budget": budget_form(record.budget),
+        "directions": study.directions,
+        "best": list(best[0].values) if best else None,
+    }
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    budget = "-" if row["budget"] is None else str(row["budget"])
+    trials = row["budget"]["trials"]
+    budget = "-" if trials is None else str(trials)
     best = ", ".join(number(value) for value in row["best"] or ()) or "-"
-    return row["name"], row["state"], str(row["trials"]), budget, best
+    state = row["state"] + (" (by nobody)" if row["attended"] is False else "")
+    return row["name"], state, str(row["trials"]), budget, best
 
 
 @app.command("show", epilog="Example: modelwright studies show data --storage sqlite:///hub.db")
-def show(name: _Name, storage: _Storage = _DEFAULT, json: _Json = False) -> None:
+def show(name: StudyArgument, storage: StorageOption = DEFAULT_STORAGE, json: JsonOption = False) -> None:
     """Show one study: its settings, its states, its best trial and each trial."""
+    from modelwright.automl.leaderboard import state_name
     from modelwright.storage import open_existing
     from modelwright.study import Study
 
     study = Study.load(name, storage=open_existing(storage))
     trials = study.trials
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state.value] = counts.get(trial.state.value, 0) + 1
+    record = study.record  # as it was read together with the trials
+    notes = notes_on(study.storage, record.id, trials)
+    states = [state_name(trial.state, record.state) for trial in trials]
     if json:
-        print_json(_as_json(study, counts))
+        print_json(_as_json(study, trials, dict(Counter(states)), notes))
         return
-    typer.echo(
-        f"{study.name}: {study.state.value}, optimizer {study.spec.optimizer.name}, seed {study.spec.seed}"
-    )
+    states = [
+        f"{state} ({notes[trial.number]})" if trial.number in notes else state
+        for trial, state in zip(trials, states, strict=True)
+    ]
+    counts = Counter(states)
+    answer_study(study.record, json=False)
+    typer.echo(clean(f"optimizer {study.spec.optimizer.name}, seed {study.spec.seed}"))
     typer.echo("trials: " + (", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "none"))
     for best in study.best_trials[:1]:
-        typer.echo(
-            f"best: trial {best.number}, {', '.join(number(v) for v in best.values)}: {dict(best.params)}"
-        )
+        values = ", ".join(number(v) for v in best.values)
+        typer.echo(clean(f"best: trial {best.number}, {values}: {dict(best.params)}"))
     print_table(
         ("number", "state", "value", "duration", "params", "failure"),
         [
             (
                 str(trial.number),
-                trial.state.value,
+                state,
                 ", ".join(number(value) for value in trial.values) or "-",
                 seconds(trial.record.duration_s),
                 str(dict(trial.params)),
-                "" if trial.failure is None else f"{trial.failure.kind.value}: {trial.failure.message}",
+                failure_text(trial.failure),
             )
-            for trial in trials
+            for trial, state in zip(trials, states, strict=True)
         ],
     )
 
 
-def _as_json(study: Any, counts: dict[str, int]) -> dict[str, Any]:
+def _as_json(
+    study: Study, trials: Sequence[TrialResult], counts: dict[str, int], notes: dict[int, str]
+) -> dict[str, Any]:
     return {
-        "name": study.name,
-        "state": study.state.value,
+        **study_form(study.record),
         "optimizer": study.spec.optimizer.name,
         "seed": study.spec.seed,
         "directions": study.directions,
@@ -107,63 +126,119 @@ def _as_json(study: Any, counts: dict[str, int]) -> dict[str, Any]:
             {
                 "number": trial.number,
                 "state": trial.state.value,
+                "note": notes.get(trial.number),
                 "values": list(trial.values),
                 "params": dict(trial.record.params or {}),
                 "duration_s": trial.record.duration_s,
                 "failure": None if trial.failure is None else trial.failure.message,
             }
-            for trial in study.trials
+            for trial in trials
         ],
     }
 
 
+steering.add_commands(app)
+
+
 @app.command(
-    "resume", epilog="Example: modelwright studies resume data --objective module:function --trials 100"
+    "resume",
+    epilog="Example: modelwright studies resume data\n\n"
+    "modelwright studies resume data --objective module:function --trials 100",
 )
 def resume(
-    name: _Name,
+    name: StudyArgument,
     objective: Annotated[
-        str, typer.Option(help="module:function or path/to/file.py:function to evaluate.", show_default=False)
-    ],
-    storage: _Storage = _DEFAULT,
+        str | None,
+        typer.Option(
+            help="module:function or path/to/file.py:function to evaluate here.", show_default=False
+        ),
+    ] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
     trials: Annotated[str | None, typer.Option(help="Trials in all; the study's budget by default.")] = None,
     time: Annotated[str | None, typer.Option(help="Time for this run.")] = None,
     jobs: Annotated[int, typer.Option(help="Trials at a time.", min=1)] = 1,
+    json: JsonOption = False,
 ) -> None:
-    """Go on with a study. A run of `fit` is resumed by its own command instead."""
+    """Let a paused or stopped study go on, and with --objective run it here.
+
+    A run of `fit` is resumed by its own command instead.
+    """
     from modelwright._base.registry import load_object
     from modelwright.cli.amounts import parse_count, parse_seconds
-    from modelwright.errors import InputError
-    from modelwright.storage import open_existing
-    from modelwright.study import Study
 
-    opened = open_existing(storage)
-    record = opened.study(name)
+    total, limit_s = parse_count("--trials", trials), parse_seconds("--time", time)
+    study = steering.open_study(name, storage)
+    if objective is None:
+        if total is not None or limit_s is not None or jobs != 1:
+            raise InputError("expected --objective with --trials, --time or --jobs: they are for a run here.")
+        answer_study(study.resume(), json=json)
+        return
+    _check_run_here(study.record, total, limit_s)
+    function = load_object(objective)
+    study.resume()
+    study.run(function, trials=total, timeout=limit_s, parallel=jobs)
+    if json:
+        answer_study(study.record, json=True)
+    else:
+        typer.echo(clean(f"{study.name}: {study.state.value}, {count(len(study.trials), 'trial')}"))
+
+
+def _check_run_here(record: StudyRecord, total: int | None, limit_s: float | None) -> None:
     if record.spec.optimizer.name == "partitions":
         raise InputError(
-            f"the study {name!r} belongs to a fit.", hint="Run the same `modelwright fit` again."
+            f"the study {record.spec.name!r} belongs to a fit.", hint="Run the same `modelwright fit` again."
         )
-    total = parse_count("--trials", trials) or record.budget_trials
-    limit_s = parse_seconds("--time", time)
-    if total is None and limit_s is None:
-        raise InputError(f"the study {name!r} has no budget.", hint="Give --trials or --time.")
-    study = Study.load(name, storage=opened)
-    study.run(load_object(objective), trials=total, timeout=limit_s, parallel=jobs)
-    typer.echo(f"{study.name}: {study.state.value}, {len(study.trials)} trials")
+    budget = record.budget
+    limits = (total, limit_s, budget.trials, budget.time_s, budget.deadline_us, budget.cost)
+    if all(limit is None for limit in limits):
+        raise InputError(f"the study {record.spec.name!r} has no budget.", hint="Give --trials or --time.")
 
 
 @app.command("delete", epilog="Example: modelwright studies delete data --yes")
 def delete(
-    name: _Name,
-    storage: _Storage = _DEFAULT,
+    name: StudyArgument,
+    storage: StorageOption = DEFAULT_STORAGE,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while its trials run: who runs them ends them.")
+    ] = False,
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="Leave the files of its trials that are on this machine.")
+    ] = False,
 ) -> None:
-    """Delete a study with its trials from the storage; files of trials stay."""
+    """Delete a study with its trials and their files; the folder of a run of `fit` stays."""
     from modelwright.storage import open_existing
+    from modelwright.study.folders import default_folder, remove_folder
 
     opened = open_existing(storage)
     record = opened.study(name)
+    folder = default_folder(opened, record)
+    has_files = not keep_files and folder is not None and folder.is_dir()
     if not yes:
-        typer.confirm(f"Delete the study {name!r} with {record.issued} trials?", abort=True)
-    opened.delete_study(name)
-    typer.echo(f"{name} deleted")
+        files = f" and their files in {str(folder)!r}" if has_files else ""
+        typer.confirm(f"Delete the study {name!r} with {record.issued} trials{files}?", abort=True)
+    opened.delete_study(name, force=force)
+    if has_files:
+        remove_folder(folder)
+    typer.echo(clean(f"{name} deleted"))
+
+
+@app.command("upgrade", epilog="Example: modelwright studies upgrade --storage postgresql://me@host/hub")
+def upgrade(storage: StorageOption = DEFAULT_STORAGE, json: JsonOption = False) -> None:
+    """Bring a ledger of an older version up to this one; one that is up to date stays as it is.
+
+    A SQLite file is copied first. Of a database on a server make a copy yourself, and stop its workers.
+    """
+    from modelwright.storage.sql.schema import VERSION
+    from modelwright.storage.url import upgrade as upgrade_ledger
+
+    with closing(upgrade_ledger(storage)) as opened:
+        before, backup = opened.upgraded_from or VERSION, opened.backup
+    if json:
+        print_json({"url": opened.url, "from": before, "to": VERSION, "backup": backup and str(backup)})
+    elif before == VERSION:
+        typer.echo(clean(f"{opened.url} is up to date: its schema is {VERSION}"))
+    else:
+        typer.echo(clean(f"{opened.url}: upgraded from schema {before} to {VERSION}"))
+        if backup:
+            typer.echo(clean(f"as it was before: {backup}"))
