@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # tools that several folders of tests use
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +38,104 @@ def require_service() -> Callable[[str, str], str]:
         pytest.skip(reason)
 
     return require
+
+
+_SERVERS = {
+    "postgresql": ("PostgreSQL", "MODELWRIGHT_TEST_POSTGRESQL", "postgresql+psycopg", " WITH (FORCE)"),
+    "mysql": ("MariaDB or MySQL", "MODELWRIGHT_TEST_MYSQL", "mysql+pymysql", ""),
+}
+
+
+@pytest.fixture(scope="session")
+def new_database(require_service: Callable[[str, str], str]) -> Iterator[Callable[[str], str]]:
+    """Return a function that makes an empty database on the test server and returns its address.
+
+    ``new_database("postgresql")`` or ``new_database("mysql")``; what was made is dropped in the end.
+    """
+    from sqlalchemy import create_engine
+
+    made: list[tuple[Any, str]] = []
+
+    def make(kind: str) -> str:
+        name, variable, driver, how = _SERVERS[kind]
+        parts = urlsplit(require_service(name, variable))
+        engine = create_engine(urlunsplit(parts._replace(scheme=driver)), isolation_level="AUTOCOMMIT")
+        database = f"mw_{uuid.uuid4().hex[:16]}"
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {database}")
+        made.append((engine, f"DROP DATABASE {database}{how}"))
+        return urlunsplit(parts._replace(scheme=kind, path=f"/{database}"))
+
+    yield make
+    for engine, statement in made:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def private_server() -> Iterator[Callable[..., Any]]:
+    """Return a function that starts a database server of the test's own, or skips with the reason.
+
+    ``private_server("postgresql", "max_connections=12")``: the settings are options of its command line. It
+    is a `private_servers.PrivateServer`, and is ended with the session unless the test closes it before.
+    """
+    from private_servers import PRIVATE_SERVERS, MissingServerError, PrivateServer
+
+    started: list[PrivateServer] = []
+
+    def start(kind: str, *settings: str) -> PrivateServer:
+        try:
+            server = PRIVATE_SERVERS[kind](*settings)
+        except MissingServerError as error:
+            if os.environ.get("MODELWRIGHT_TEST_REQUIRE_SERVICES", "") not in ("", "0"):
+                pytest.fail(str(error), pytrace=False)
+            pytest.skip(str(error))
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def start_python(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts this Python in `tmp_path`, one thread for each library.
+
+    ``start_python("-m", "modelwright", "fit", ...)`` returns the process, whose output is read by pipes.
+    What still runs when the test ends is killed.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """Return a function that waits for a condition, and fails the test if it does not come true."""
+
+    def wait(condition: Callable[[], object], within_s: float = 120) -> None:
+        end = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < end, f"the condition did not come true within {within_s:g} s"
+            time.sleep(0.02)
+
+    return wait

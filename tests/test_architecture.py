@@ -32,12 +32,15 @@ _TABLE: dict[str, str] = {
     "study": _STUDY,
     "automl": f"study {_STUDY}",
     "nn": f"study {_STUDY}",
-    "integrations": f"study {_STUDY}",
+    "transfer": f"study {_STUDY}",
+    "integrations": f"transfer study {_STUDY}",
     "experiment": f"automl study {_STUDY}",
     "visualization": "records analysis",
+    "worker": f"automl study {_STUDY}",
     "server": f"study {_STUDY}",
     "dashboard": f"server visualization study {_STUDY}",
-    "cli": f"automl nn integrations experiment visualization server dashboard compat study {_STUDY}",
+    "cli": "transfer automl nn integrations experiment visualization server dashboard compat worker study "
+    + _STUDY,
     "compat": f"automl nn integrations experiment visualization server dashboard study {_STUDY}",
     # The contracts that have a conformance suite.
     "testing": "space records optimizers schedulers storage execution",

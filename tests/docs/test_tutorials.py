@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -40,6 +41,8 @@ def test_there_are_pages() -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_page(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # As in an environment that is active: pages name the program by its name alone.
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     namespace: dict[str, Any] = {"__name__": "__main__"}  # as in a script: functions travel by value
     for block in blocks(path.read_text(encoding="utf-8")):
         where = f"{path.name}, line {block.line}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -145,6 +146,16 @@ def _for_ever(channel: Channel, argument: Any) -> Any:
 
 def _sleep(channel: Channel, seconds: float) -> Any:
     time.sleep(seconds)
+
+
+def _compute(channel: Channel, argument: Any) -> Any:
+    while True:
+        pass
+
+
+def _leave_a_file(channel: Channel, argument: Any) -> str:
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        return file.name
 
 
 def _where(channel: Channel, argument: Any) -> Any:
@@ -404,6 +415,19 @@ class ExecutorContract:
         assert end.kind is EndKind.TIMEOUT
         assert re.fullmatch(r"\d+\.\d s of 0\.2 s", end.detail)
         assert run_one(executor, _double, 1).result == 2
+
+    def test_a_limit_of_computing_time_ends_the_task(self, executor: Executor) -> None:
+        if not executor.isolates:
+            pytest.skip("keeps no limits")
+        end = run_one(executor, _compute, limits=Limits(cpu_s=0.3, grace_s=0.2))
+        assert end.kind is EndKind.CPU
+        assert re.fullmatch(r"cpu: \d+\.\d s of 0\.3 s at [\d.]+ s", end.detail)
+        assert run_one(executor, _double, 1).result == 2
+
+    def test_temporary_files_go_with_their_task(self, executor: Executor) -> None:
+        if not executor.isolates:
+            pytest.skip("shares the folder for temporary files")
+        assert not Path(run_one(executor, _leave_a_file).result).exists()
 
     def test_output_goes_to_files_in_the_folder(self, executor: Executor, tmp_path: Path) -> None:
         if not executor.isolates:
