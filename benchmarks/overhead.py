@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+# Installed packages come with byte code; a checkout has it after the first import, unless that is forbidden.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 IMPORT = "import time; t = time.perf_counter(); import {0}; print(time.perf_counter() - t)"
 
@@ -77,13 +81,14 @@ print(json.dumps([n / (time.perf_counter() - t), 0, 0]))
 def run(code: str, *arguments: str) -> str:
     """Run Python code in a fresh process and return what it printed last."""
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     return done.stdout.strip().splitlines()[-1]
 
 
-def median_s(repeats: int, code: str, *arguments: str) -> float:
-    """Return the median of the seconds that `code` prints."""
-    return statistics.median(float(run(code, *arguments)) for _ in range(repeats))
+def median_s(repeats: int, *codes: str, argument: str = "") -> list[float]:
+    """Return the median of the seconds that each of `codes` prints; in turns, but for round one."""
+    rounds = [[float(run(code, argument)) for code in codes] for _ in range(repeats + 1)]
+    return [statistics.median(column) for column in zip(*rounds[1:], strict=True)]
 
 
 def rates(repeats: int, who: str, kind: str, n: int, durability: str = "power") -> list[float]:
@@ -114,9 +119,9 @@ def main() -> None:
     k = options.repeats
     print(f"{'figure':<52} {'ours':>10} {'optuna':>10} {'ratio':>8}   goal")
 
-    ours, peer = median_s(k, IMPORT.format("modelwright")), median_s(k, IMPORT.format("optuna"))
+    ours, peer = median_s(k, IMPORT.format("modelwright"), IMPORT.format("optuna"))
     line("import, s", ours, peer, ours / peer, "ratio at most 0.5")
-    ours, peer = median_s(k, FIRST["ours"]), median_s(k, FIRST["optuna"])
+    ours, peer = median_s(k, FIRST["ours"], FIRST["optuna"])
     line("import + Study + first random proposal, s", ours, peer, ours / peer, "ratio at most 1")
     command = str(Path(sys.executable).with_name("modelwright"))
     code = (
@@ -124,7 +129,8 @@ def main() -> None:
         "subprocess.run([sys.argv[1], '--help'], capture_output=True, check=True);"
         "print(time.perf_counter() - t)"
     )
-    line("modelwright --help, s", median_s(k, code, command), float("nan"), float("nan"), "under 0.4")
+    (ours,) = median_s(k, code, argument=command)
+    line("modelwright --help, s", ours, float("nan"), float("nan"), "under 0.4")
 
     n = options.trials
     ours, peer = rates(k, "ours", "memory", n)[0], rates(k, "optuna", "memory", n)[0]
