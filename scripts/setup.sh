@@ -67,11 +67,11 @@ user)
 dev)
     # Read by ourselves, because only a recent pip knows dependency groups.
     "$venv/bin/python" scripts/dependency_group.py dev >"$venv/dev-requirements.txt"
-    install --editable '.[tabular,plot]' --requirement "$venv/dev-requirements.txt"
+    install --editable '.[tabular,plot,postgresql,mysql,server,http,dask]' --requirement "$venv/dev-requirements.txt"
     touch "$venv/.stamp-dev"
     ;;
 bench)
-    install --editable '.[tabular,plot]' --requirement scripts/bench-requirements.txt
+    install --editable '.[tabular,plot,postgresql,mysql,server,http]' --requirement scripts/bench-requirements.txt
     touch "$venv/.stamp-bench"
     ;;
 *)
