@@ -118,6 +118,25 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+def test_one_that_is_interrupted_in_text_that_is_executed(tmp_path: Path) -> None:
+    """As when the command defines a dataclass at that moment: Python would leave by the signal."""
+    (tmp_path / "defining.py").write_text(
+        """
+from modelwright.cli.main import app, main
+
+@app.command()
+def defining():
+    exec("raise KeyboardInterrupt")
+
+main(["defining"])
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "defining"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted; the same command goes on from here.")
+
+
 @pytest.mark.usefixtures("hub")
 def test_one_that_is_not_to_hear_interrupts(tmp_path: Path) -> None:
     """As with nohup, or in the background of a script."""

@@ -97,11 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.flush()  # what cannot be written is said here, and not by Python at exit
     except SystemExit as left:
         if left.code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            _forget_interrupt()
             _say("interrupted; the same command goes on from here.")
         if isinstance(left.__context__, BrokenPipeError):  # typer makes a failure of it
             _leave_to_reader()
         raise
     except KeyboardInterrupt:
+        _forget_interrupt()
         sys.exit(_INTERRUPTED)  # before the command began, or after it ended
     except BrokenPipeError:
         _leave_to_reader()
@@ -130,6 +132,16 @@ def _fill_standard_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+def _forget_interrupt() -> None:
+    """Let the exit code be ours.
+
+    Python takes an interrupt that left an `exec` of text (each dataclass that a lazy import defines is one)
+    for an unhandled one, although it was caught further out, and would end the process by the signal instead.
+    The next `exec` makes it forget.
+    """
+    exec("")
 
 
 def _leave_to_reader() -> NoReturn:
