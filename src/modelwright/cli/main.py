@@ -141,7 +141,7 @@ def _forget_interrupt() -> None:
     for an unhandled one, although it was caught further out, and would end the process by the signal instead.
     The next `exec` makes it forget.
     """
-    exec("")
+    exec("")  # noqa: S102
 
 
 def _leave_to_reader() -> NoReturn:
