@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,10 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # tools that several folders of tests use
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a script; the processes that tests start, to be interrupted, would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
