@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from modelwright import Categorical, Float, Int, Space, Study
+from modelwright.cli import studies
 from modelwright.records import Failure, FailureKind, StudyState, Trial, TrialState
 from modelwright.storage.base import AdoptedTrial
 from modelwright.storage.sql.schema import VERSION
@@ -258,6 +259,24 @@ def test_show_tells_how_the_study_stands(ask: Callable[..., Any], command: Comma
     )
     (listed,) = ask("studies", "list")
     assert (listed["name"], listed["state"], listed["budget"]["trials"]) == ("s", "paused", 3)
+
+
+def test_show_tells_of_one_moment(command: Command, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finishes while the command reads is not the best of trials that are still said to run."""
+    study.storage.set_state(study.record.id, StudyState.RUNNING)
+    trial = study.ask()
+    notes_on = studies.notes_on
+
+    def meanwhile(*given: Any) -> dict[int, str]:
+        if study.trial(trial.number).state is TrialState.RUNNING:
+            study.tell(trial, -1e9)
+        return notes_on(*given)
+
+    monkeypatch.setattr(studies, "notes_on", meanwhile)
+    shown = command("studies", "show", "s").out
+    assert "1 running" in shown
+    assert f"best: trial {trial.number}" not in shown
+    assert f"best: trial {trial.number}" in command("studies", "show", "s").out
 
 
 def test_a_trial_that_nobody_runs_is_told_apart(

@@ -16,7 +16,7 @@ from modelwright.cli.options import DEFAULT_STORAGE, JsonOption, StorageOption, 
 from modelwright.errors import InputError
 
 if TYPE_CHECKING:
-    from modelwright.storage import StudyRecord
+    from modelwright.storage.base import StudyRecord
     from modelwright.study import Study, TrialResult
 
 __all__ = ["app"]
@@ -46,8 +46,8 @@ def _row(study: Study) -> dict[str, Any]:
     from modelwright.automl.leaderboard import NOT_RUN, state_name
     from modelwright.records import TrialState
 
-    best = study.best_trials[:1]
     trials = study.trials
+    best = _best(study, trials)
     record = study.record  # as it was read together with the trials
     running = [trial for trial in trials if trial.state is TrialState.RUNNING]
     notes = notes_on(study.storage, record.id, running)
@@ -59,8 +59,16 @@ def _row(study: Study) -> dict[str, Any]:
         "trials": record.issued - len(not_run),
         "budget": budget_form(record.budget),
         "directions": study.directions,
-        "best": list(best[0].values) if best else None,
+        "best": list(best.values) if best else None,
     }
+
+
+def _best(study: Study, trials: Sequence[TrialResult]) -> TrialResult | None:
+    """Return the first of the best of trials that were read together."""
+    from modelwright.analysis.best import pareto_trials
+
+    found = pareto_trials([trial.record for trial in trials], study.objectives)
+    return study.result(found[0]) if found else None
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -84,17 +92,18 @@ def show(name: StudyArgument, storage: StorageOption = DEFAULT_STORAGE, json: Js
     notes = notes_on(study.storage, record.id, trials)
     states = [state_name(trial.state, record.state) for trial in trials]
     if json:
-        print_json(_as_json(study, trials, dict(Counter(states)), notes))
+        print_json(_as_json(record, trials, dict(Counter(states)), notes))
         return
     states = [
         f"{state} ({notes[trial.number]})" if trial.number in notes else state
         for trial, state in zip(trials, states, strict=True)
     ]
     counts = Counter(states)
-    answer_study(study.record, json=False)
+    answer_study(record, json=False)
     typer.echo(clean(f"optimizer {study.spec.optimizer.name}, seed {study.spec.seed}"))
     typer.echo("trials: " + (", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "none"))
-    for best in study.best_trials[:1]:
+    best = _best(study, trials)
+    if best is not None:
         values = ", ".join(number(v) for v in best.values)
         typer.echo(clean(f"best: trial {best.number}, {values}: {dict(best.params)}"))
     print_table(
@@ -114,13 +123,13 @@ def show(name: StudyArgument, storage: StorageOption = DEFAULT_STORAGE, json: Js
 
 
 def _as_json(
-    study: Study, trials: Sequence[TrialResult], counts: dict[str, int], notes: dict[int, str]
+    record: StudyRecord, trials: Sequence[TrialResult], counts: dict[str, int], notes: dict[int, str]
 ) -> dict[str, Any]:
     return {
-        **study_form(study.record),
-        "optimizer": study.spec.optimizer.name,
-        "seed": study.spec.seed,
-        "directions": study.directions,
+        **study_form(record),
+        "optimizer": record.spec.optimizer.name,
+        "seed": record.spec.seed,
+        "directions": [objective.direction for objective in record.spec.objectives],
         "counts": counts,
         "trials": [
             {
