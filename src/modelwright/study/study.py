@@ -9,9 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from modelwright._base.seeds import fresh_seed
 from modelwright.errors import InputError, StudyExistsError, StudyStateError
-from modelwright.optimizers import make_optimizer
 from modelwright.records import (
     Budget,
     Component,
@@ -27,6 +25,7 @@ from modelwright.storage import Storage, open_existing, open_storage
 from modelwright.storage.base import StudyRecord
 from modelwright.study.asking import AskedTrials
 from modelwright.study.files import StudyFiles
+from modelwright.study.making import check_parts, component_of, objectives_of, seed_of, trial_state_of
 from modelwright.study.objective import reference_of
 from modelwright.study.proposing import Proposer
 from modelwright.study.results import TrialResult, to_dataframe
@@ -139,10 +138,10 @@ class Study(StudyFiles):
         spec = StudySpec(
             name=name if name is not None else f"study-{secrets.token_hex(4)}",
             space=space,
-            objectives=_objectives(direction, directions),
-            optimizer=_component("tpe" if optimizer is None else optimizer),
-            scheduler=None if scheduler in (None, "none") else _component(scheduler),
-            seed=_checked_seed(seed),
+            objectives=objectives_of(direction, directions),
+            optimizer=component_of("tpe" if optimizer is None else optimizer),
+            scheduler=None if scheduler in (None, "none") else component_of(scheduler),
+            seed=seed_of(seed),
             deterministic=bool(deterministic),
             reproducible=bool(reproducible),
             lease_s=lease_s,
@@ -154,7 +153,7 @@ class Study(StudyFiles):
             dataset_id=dataset_id,
             search=search or SearchSettings(),
         )
-        _check_parts(spec)
+        check_parts(spec)
         opened = _opened(storage)
         try:
             record = opened.create_study(spec)
@@ -380,7 +379,7 @@ class Study(StudyFiles):
             How it ended.
         """
         number = trial if isinstance(trial, int) else trial.number
-        self._asked.tell(number, values, _trial_state(state))
+        self._asked.tell(number, values, trial_state_of(state))
         self._view.refresh()
         return self.result(self._view.trials[number])
 
@@ -544,27 +543,6 @@ class Study(StudyFiles):
         return f"Study({self.name!r}, storage={self._storage.url!r})"
 
 
-def _objectives(
-    direction: str | None, directions: Sequence[str] | Mapping[str, str] | None
-) -> tuple[Objective, ...]:
-    if direction is not None and not isinstance(direction, str):
-        raise InputError(
-            f"expected one direction, 'minimize' or 'maximize', got {direction!r}.",
-            hint="Several objectives are given as directions=[...].",
-        )
-    if directions is None:
-        return (Objective("value", direction or "minimize"),)  # type: ignore[arg-type]
-    if direction is not None:
-        raise InputError("expected `direction` or `directions`, got both.")
-    if isinstance(directions, str):
-        raise InputError(f"expected a sequence of directions, got the text {directions!r}.")
-    if isinstance(directions, Mapping):
-        return tuple(Objective(name, item) for name, item in directions.items())  # type: ignore[arg-type]
-    if len(directions) == 1:
-        return (Objective("value", directions[0]),)  # type: ignore[arg-type]
-    return tuple(Objective(f"value_{i}", item) for i, item in enumerate(directions))  # type: ignore[arg-type]
-
-
 def _opened(storage: str | Path | Storage | None) -> Storage:
     return open_storage(storage) if storage is None or isinstance(storage, str | os.PathLike) else storage
 
@@ -577,37 +555,3 @@ def _folder_of(storage: Storage, record: StudyRecord, given: str | Path | None) 
     from modelwright.study.folders import default_folder
 
     return default_folder(storage, record) if given is None else Path(given)
-
-
-def _check_parts(spec: StudySpec) -> None:
-    """Build the optimizer and the scheduler, so that what they cannot do is refused before a study exists."""
-    make_optimizer(
-        spec.optimizer, spec.space, spec.objectives, deterministic=spec.deterministic, seed=spec.seed
-    )
-    if spec.scheduler is not None:
-        from modelwright.schedulers import make_scheduler
-
-        make_scheduler(spec.scheduler, spec.objectives)
-
-
-def _trial_state(state: TrialState | str) -> TrialState:
-    try:
-        return TrialState(str(state).lower())
-    except ValueError:
-        raise InputError(f"expected the state complete, pruned or failed, got {state!r}.") from None
-
-
-def _component(value: str | Component | None) -> Component:
-    if isinstance(value, Component):
-        return value
-    if isinstance(value, str):
-        return Component(value)
-    raise InputError(f"expected a name or a Component, got {type(value).__name__}.")
-
-
-def _checked_seed(seed: int | None) -> int:
-    if seed is None:
-        return fresh_seed()
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise InputError(f"expected a seed from 0 to {2**32 - 1}, got {seed!r}.")
-    return seed
