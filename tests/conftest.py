@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -22,6 +22,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Start = Callable[..., "subprocess.Popen[str]"]
+
+if TYPE_CHECKING:
+    from dask_programs import DaskPrograms
 
 
 @pytest.fixture(scope="session")
@@ -144,3 +147,30 @@ def until() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskPrograms]:
+    """A cluster of two worker processes on this machine for all tests of a module, each with two threads."""
+    yield from _dask_cluster(tmp_path_factory.mktemp("dask"), threads=2)
+
+
+@pytest.fixture
+def own_dask_cluster(tmp_path: Path) -> Iterator[DaskPrograms]:
+    """A cluster whose workers may be killed: two, with a thread each."""
+    (tmp_path / "dask").mkdir()
+    yield from _dask_cluster(tmp_path / "dask", threads=1)
+
+
+def _dask_cluster(folder: Path, threads: int) -> Iterator[DaskPrograms]:
+    pytest.importorskip("distributed", reason="the library 'distributed' is not installed")
+    from dask_programs import DaskPrograms
+
+    programs = DaskPrograms(folder)
+    try:
+        programs.scheduler()
+        for _ in range(2):
+            programs.worker(threads=threads)
+        yield programs
+    finally:
+        programs.close()

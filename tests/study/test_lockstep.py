@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 import pytest
+from dask_programs import DaskPrograms
 
 from modelwright import Categorical, Float, Int, Space, Study
 from modelwright.errors import StorageUnavailableError
@@ -168,6 +170,7 @@ def objective(trial):
     return value
 
 path, pause, parallel, name = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+place = {"executor": "dask", "address": sys.argv[5]} if len(sys.argv) > 5 else {}
 space = Space(x=Float(-5, 5), n=Int(1, 9), k=Categorical("a", "b"))
 if name == "partitions":
     space = joint_space(load_methods(METHODS, "binary"))
@@ -175,58 +178,91 @@ study = Study(
     space, storage=path, name="s", seed=3, scheduler="median", reproducible=True, load_if_exists=True,
     optimizer=Component(name, OPTIONS.get(name, {})),
 )
-study.run(objective, trials=30, parallel=parallel)
+study.run(objective, trials=30, parallel=parallel, **place)
 """
 
 
-def check_kills(
-    folder: Path, start: Callable[..., Any], until: Callable[[Any], None], optimizer: str, width: int
-) -> None:
-    """Compare a run that is killed at three places with one that is not, and prove both."""
+class Runs:
+    """Runs of one study in processes of their own: here, or on a cluster where its address is given."""
 
-    def run(name: str, pause: float) -> Any:
-        return start(ANY_SCRIPT, folder / name, pause, width, optimizer)
+    def __init__(
+        self,
+        folder: Path,
+        start: Callable[..., Any],
+        until: Callable[[Any], None],
+        optimizer: str,
+        width: int,
+    ) -> None:
+        self._folder, self._start, self._until = folder, start, until
+        self._optimizer, self._width = optimizer, width
 
-    killed = folder / "killed.db"
-    for finished in (4, 12, 21):
-        going = run("killed.db", 0.03)
-        until(lambda finished=finished: finished_in(killed) >= finished)
-        going.send_signal(signal.SIGKILL)
-        going.communicate(timeout=100)
-    for name in ("killed.db", "calm.db"):
-        ended = run(name, 0.0)
-        _, errors = ended.communicate(timeout=200)
-        assert ended.returncode == 0, errors
-    table = stored(folder / "calm.db")
-    assert len(table) == 30
-    assert len({str(params) for params, _, _ in table}) > 20
-    assert stored(killed) == table
-    for name in ("killed.db", "calm.db"):
-        study = Study.load("s", storage=folder / name)
-        assert study.record.window == width
-        found = study.replay()
-        assert (found.equal, found.recomputed) == (True, 30), str(found.first)
-        study.close()
+    def _begin(self, name: str, pause: float, address: str | None) -> Any:
+        place = () if address is None else (address,)
+        return self._start(ANY_SCRIPT, self._folder / name, pause, self._width, self._optimizer, *place)
+
+    def table(self, name: str, address: str | None = None) -> Table:
+        """Run to the end, prove the run by its log, and return its table."""
+        run = self._begin(name, 0.0, address)
+        _, errors = run.communicate(timeout=200)
+        assert run.returncode == 0, errors
+        study = Study.load("s", storage=self._folder / name)
+        try:
+            assert study.record.window == self._width
+            found = study.replay()
+            assert (found.equal, found.recomputed) == (True, 30), str(found.first)
+            return table_of(study)
+        finally:
+            study.close()
+
+    def table_after_kills(self, name: str, address: str | None = None) -> Table:
+        """The same, for a run that is killed at three places before."""
+        for finished in (4, 12, 21):
+            run = self._begin(name, 0.03, address)
+            self._until(lambda finished=finished: finished_in(self._folder / name) >= finished)
+            run.send_signal(signal.SIGKILL)
+            run.communicate(timeout=100)
+        return self.table(name, address)
+
+
+@pytest.fixture
+def runs(
+    tmp_path: Path, start_script: Callable[..., Any], until: Callable[[Any], None]
+) -> Callable[..., Runs]:
+    """Return a function of an optimizer and W."""
+    return partial(Runs, tmp_path, start_script, until)
+
+
+def tells_something(table: Table) -> bool:
+    return len(table) == 30 and len({str(params) for params, _, _ in table}) > 20
 
 
 @pytest.mark.parametrize("width", [1, 4])
-def test_a_kill_plays_no_part_whatever_the_window(
-    tmp_path: Path, start_script: Callable[..., Any], until: Callable[[Any], None], width: int
-) -> None:
-    check_kills(tmp_path, start_script, until, "tpe", width)
+def test_a_kill_plays_no_part_whatever_the_window(runs: Callable[..., Runs], width: int) -> None:
+    run = runs("tpe", width)
+    calm = run.table("calm.db")
+    assert tells_something(calm)
+    assert run.table_after_kills("killed.db") == calm
+
+
+def test_a_cluster_plays_no_part(runs: Callable[..., Runs], dask_cluster: DaskPrograms) -> None:
+    run = runs("tpe", 2)
+    calm = run.table("calm.db")
+    assert tells_something(calm)
+    assert run.table("cluster.db", dask_cluster.address) == calm
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 2, 4])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 def test_a_kill_plays_no_part_whatever_the_optimizer(
-    tmp_path: Path,
-    start_script: Callable[..., Any],
-    until: Callable[[Any], None],
-    optimizer: str,
-    width: int,
+    runs: Callable[..., Runs], dask_cluster: DaskPrograms, optimizer: str, width: int
 ) -> None:
-    check_kills(tmp_path, start_script, until, optimizer, width)
+    run = runs(optimizer, width)
+    calm = run.table("calm.db")
+    assert tells_something(calm)
+    assert run.table_after_kills("killed.db") == calm
+    assert run.table("cluster.db", dask_cluster.address) == calm
+    assert run.table_after_kills("killed on the cluster.db", dask_cluster.address) == calm
 
 
 # in this process --------------------------------------------------------------------------------------

@@ -51,16 +51,21 @@ class DaskPrograms:
         self._scheduler.kill()
         self._scheduler.wait()
 
-    def worker(self, threads: int = 1) -> None:
-        """Start a worker; it waits for the scheduler by itself."""
+    def worker(self, threads: int = 1, cwd: Path | None = None) -> None:
+        """Start a worker; it waits for the scheduler by itself.
+
+        In a folder `cwd` of its own, it does not see what others find below ``/proc/self/cwd``.
+        """
         words = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
         folder = ["--local-directory", str(self.folder)]
-        self.workers.append(self._start("distributed.cli.dask_worker", self.address, *words, *folder))
+        self.workers.append(
+            self._start("distributed.cli.dask_worker", self.address, *words, *folder, cwd=cwd)
+        )
 
-    def _start(self, module: str, *words: str) -> subprocess.Popen[bytes]:
+    def _start(self, module: str, *words: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *words],
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

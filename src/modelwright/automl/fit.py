@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
@@ -26,11 +26,14 @@ from modelwright.automl.settings import FitSettings
 from modelwright.automl.setup import Run, check_methods, open_run_study, set_up
 from modelwright.automl.sharing import TableSharing
 from modelwright.automl.status import FitStatus, StatusCallback
-from modelwright.execution import Executor, Resources, make_executor
+from modelwright.execution import Executor, Limits, Resources
 from modelwright.records import StudyState, TrialState
 from modelwright.study import Callback, Study
 from modelwright.study.running import run_study
 from modelwright.study.worker import ledger_now_us
+
+if TYPE_CHECKING:
+    from modelwright.execution.dask import DaskExecutor
 
 __all__ = ["PRELOAD", "SOFT_SHARE", "FitResult", "Listener", "fair_memory_mb", "fit_table"]
 
@@ -135,11 +138,15 @@ def fit_table(
     settings = settings.with_budget()
     check_methods(settings)
     tables = tables or read_tables(source, test, target=settings.target)
+    settings = settings.with_room()
     folder = RunFolder(out or default_folder(tables.name))
     if new and folder.path.exists():
         folder = folder.fresh()
+    if settings.where.is_cluster:  # whose workers are in other current folders than we are
+        folder = RunFolder(folder.path.absolute())
     place = _Place(settings)
     try:
+        place.require(folder.path)
         run = set_up(folder, tables, settings, storage=storage, note=listener.note, begins=place.open)
         study = open_run_study(run, settings)
         try:
@@ -223,8 +230,13 @@ def _search(
             parallel=settings.slots,
             executor=place.open(),
             callbacks=callbacks,
-            trial_timeout=trial_s,
-            trial_memory_mb=place.memory_mb,
+            limits=Limits(
+                wall_s=trial_s,
+                memory_mb=place.memory_mb,
+                cpu_s=settings.trial_cpu_s,
+                output_mb=settings.trial_output_mb,
+                disk_mb=settings.trial_disk_mb,
+            ),
         )
     finally:
         place.close()
@@ -256,6 +268,7 @@ class _Place:
     """Where the trials run; opened early, since its processes import libraries while we do other things."""
 
     def __init__(self, settings: FitSettings) -> None:
+        self._where = settings.where
         self._slots = settings.slots
         self._executor: Executor | None = None
         self.memory_mb = settings.memory_mb or fair_memory_mb(settings.slots)
@@ -263,13 +276,15 @@ class _Place:
     def open(self) -> Executor:
         """Return the executor; the first call makes it."""
         if self._executor is None:
-            self._executor = make_executor(
-                "local",
-                slots=[Resources(memory_mb=self.memory_mb)] * self._slots,
-                helper_slots=1,
-                preload=PRELOAD,
-            )
+            slots = [Resources(memory_mb=self.memory_mb)] * self._slots
+            self._executor = self._where.open(slots, helper_slots=1, preload=PRELOAD)
         return self._executor
+
+    def require(self, folder: Path) -> None:
+        """Refuse a cluster whose workers do not see the run's folder, which trials read and write."""
+        if self._where.is_cluster:
+            cluster: DaskExecutor = self.open()  # type: ignore[assignment]
+            cluster.require_shared(folder)
 
     def close(self) -> None:
         """End all its processes."""

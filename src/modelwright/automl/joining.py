@@ -97,6 +97,11 @@ class JoinedFit:
             soft_limit_s=None if trial_s is None else SOFT_SHARE * trial_s,
         )
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the run, or of the copy."""
+        return self._run.folder.path
+
     def begin(self) -> FitSession | None:
         """Begin a stretch of work; None where the time of the fit is used up, which ends its study."""
         budget = TimeBudget(self.study, self._settings.time_s, time.monotonic())

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelwright.automl.selectors import SELECTORS
 from modelwright.errors import InputError, UnknownNameError
+from modelwright.execution.where import Where
 from modelwright.optimizers import OPTIMIZERS
 
 __all__ = ["DEFAULT_TIME_S", "FitSettings"]
@@ -67,6 +68,10 @@ class FitSettings:
         Limit of each trial's process tree; a fair share of the machine by default.
     trial_timeout_s : float, optional
         Limit of each trial; a part of `time_s` by default.
+    trial_cpu_s, trial_output_mb, trial_disk_mb : float, optional
+        Further limits of each trial: seconds of computing, what it prints, what lies in its folders.
+    executor, address : str
+        Where trials run: ``"local"``, or ``"dask"`` and the address of its scheduler.
     """
 
     target: str
@@ -85,11 +90,19 @@ class FitSettings:
     jobs: int = 0
     memory_mb: float | None = None
     trial_timeout_s: float | None = None
+    trial_cpu_s: float | None = None
+    trial_output_mb: float | None = None
+    trial_disk_mb: float | None = None
+    executor: str = "local"
+    address: str = ""
 
     def __post_init__(self) -> None:
         _check_number("time", self.time_s, "seconds, more than 0")
         _check_number("memory", self.memory_mb, "megabytes, more than 0")
         _check_number("trial timeout", self.trial_timeout_s, "seconds, more than 0")
+        _check_number("trial cpu", self.trial_cpu_s, "seconds, more than 0")
+        _check_number("trial output", self.trial_output_mb, "megabytes, more than 0")
+        _check_number("trial disk", self.trial_disk_mb, "megabytes, more than 0")
         _check_count("trials", self.trials)
         _check_count("folds", self.folds)
         if not _is(Real, self.holdout) or not 0 <= self.holdout < 1:
@@ -107,8 +120,14 @@ class FitSettings:
             _check_count("jobs", self.jobs)
         if self.methods is not None and not self.methods:
             raise InputError("expected at least one method, got none.", code="E_RANGE")
+        self.where  # noqa: B018 - refuses what makes no sense
         _check_name("selector", self.selector, SELECTORS.names())
         _check_name("tuner", self.tuner, [name for name in OPTIMIZERS.names() if name not in _NO_TUNERS])
+
+    @property
+    def where(self) -> Where:
+        """Where trials run."""
+        return Where(self.executor, self.address)
 
     @property
     def slots(self) -> int:
@@ -123,6 +142,21 @@ class FitSettings:
         """Return the settings with the default time where neither time nor trials are given."""
         limited = self.time_s is not None or self.trials is not None
         return self if limited else replace(self, time_s=DEFAULT_TIME_S)
+
+    def with_room(self) -> FitSettings:
+        """Return the settings with what a cluster offers, where trials run on one and nothing else is given.
+
+        Raises
+        ------
+        InputError
+            There is no scheduler at the address.
+        ExecutionError
+            The cluster has no workers.
+        """
+        if not self.where.is_cluster:
+            return self
+        trials, memory_mb = self.where.room()
+        return replace(self, jobs=self.jobs or trials, memory_mb=self.memory_mb or memory_mb)
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that a run's models depend on, as JSON."""

@@ -9,6 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from modelwright.cli.options import (
+    AddressOption,
+    ExecutorOption,
+    TrialCpuOption,
+    TrialDiskOption,
+    TrialOutputOption,
+    TrialTimeoutOption,
+)
+
 __all__ = ["EXAMPLE", "fit"]
 
 EXAMPLE = "Example: modelwright fit data.csv --target class --time 60"
@@ -67,7 +76,13 @@ def fit(
     memory: Annotated[
         str | None, typer.Option(help="Limit for each trial: megabytes, or like 500MB, 4GB.")
     ] = None,
+    trial_timeout: TrialTimeoutOption = None,
+    trial_cpu: TrialCpuOption = None,
+    trial_output: TrialOutputOption = None,
+    trial_disk: TrialDiskOption = None,
     jobs: Annotated[str | None, typer.Option(help="Trials at a time.", show_default="one per core")] = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = "",
     storage: Annotated[str | None, typer.Option(help="Ledger elsewhere than in the run's folder.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh in a new numbered folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -91,6 +106,12 @@ def fit(
         "tuner": tuner,
         "folds": folds,
         "memory_mb": parse_megabytes("--memory", memory),
+        "trial_timeout_s": parse_seconds("--trial-timeout", trial_timeout),
+        "trial_cpu_s": parse_seconds("--trial-cpu", trial_cpu),
+        "trial_output_mb": parse_megabytes("--trial-output", trial_output),
+        "trial_disk_mb": parse_megabytes("--trial-disk", trial_disk),
+        "executor": executor,
+        "address": address,
         "jobs": parse_count("--jobs", jobs) or 0,
     }
     if methods is not None:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DEFAULT_STORAGE", "JsonOption", "StorageOption", "StudyArgument"]
+__all__ = [
+    "DEFAULT_STORAGE",
+    "AddressOption",
+    "ExecutorOption",
+    "JsonOption",
+    "StorageOption",
+    "StudyArgument",
+    "TrialCpuOption",
+    "TrialDiskOption",
+    "TrialOutputOption",
+    "TrialTimeoutOption",
+]
 
 DEFAULT_STORAGE = "sqlite:///modelwright.db"
 
@@ -36,3 +47,27 @@ StorageOption = Annotated[
 ]
 StudyArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+ExecutorOption = Annotated[
+    str, typer.Option(help="Where trials run: local, or dask for a Dask cluster; see --address.")
+]
+
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        help="Scheduler of the cluster for --executor dask, like tcp://10.0.0.1:8786.", show_default=False
+    ),
+]
+
+TrialTimeoutOption = Annotated[
+    str | None, typer.Option(help="Limit for each trial: a time, like 90s or 10m.")
+]
+TrialCpuOption = Annotated[
+    str | None, typer.Option(help="Limit for each trial: computing time, like 90s or 10m.")
+]
+TrialOutputOption = Annotated[
+    str | None, typer.Option(help="Limit for each trial: what it prints into files, like 500MB.")
+]
+TrialDiskOption = Annotated[
+    str | None, typer.Option(help="Limit for each trial: what lies in its folders, like 4GB.")
+]

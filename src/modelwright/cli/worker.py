@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from modelwright.cli.options import DEFAULT_STORAGE, StorageOption
+from modelwright.cli.options import (
+    DEFAULT_STORAGE,
+    AddressOption,
+    ExecutorOption,
+    StorageOption,
+    TrialCpuOption,
+    TrialDiskOption,
+    TrialOutputOption,
+    TrialTimeoutOption,
+)
 
 __all__ = ["EXAMPLE", "worker"]
 
@@ -52,24 +61,18 @@ def worker(
         str | None,
         typer.Option(help="How long to wait for a server that is out of reach.", show_default="10m"),
     ] = None,
-    trial_timeout: Annotated[
-        str | None, typer.Option(help="Limit for each trial: a time, like 90s or 10m.")
-    ] = None,
+    trial_timeout: TrialTimeoutOption = None,
     trial_memory: Annotated[
         str | None, typer.Option(help="Limit for each trial: megabytes, or like 500MB, 4GB.")
     ] = None,
-    trial_cpu: Annotated[
-        str | None, typer.Option(help="Limit for each trial: computing time, like 90s or 10m.")
-    ] = None,
-    trial_output: Annotated[
-        str | None, typer.Option(help="Limit for each trial: what it prints into files, like 500MB.")
-    ] = None,
-    trial_disk: Annotated[
-        str | None, typer.Option(help="Limit for each trial: what lies in its folders, like 4GB.")
-    ] = None,
+    trial_cpu: TrialCpuOption = None,
+    trial_output: TrialOutputOption = None,
+    trial_disk: TrialDiskOption = None,
     gpus: Annotated[
         str | None, typer.Option(help="GPUs of each trial, or the part of one that it gets, like 0.5.")
     ] = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = "",
     files: Annotated[
         str | None,
         typer.Option(
@@ -135,10 +138,13 @@ def worker(
         trial_output_mb=parse_megabytes("--trial-output", trial_output),
         trial_disk_mb=parse_megabytes("--trial-disk", trial_disk),
         gpus=parse_number("--gpus", gpus) or 0.0,
+        executor=executor,
+        address=address,
         files=str(Path(files).absolute()) if files else "",
         quiet=quiet,
         **{name: value for name, value in given.items() if value is not None},
     )
+    options.where.check()
     if resume_spool:
         from modelwright.worker.spooled import tell_spooled
 

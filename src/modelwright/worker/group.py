@@ -76,7 +76,7 @@ class Group:
         self._name = name
         self._voice = voice
         self._listen = listen
-        self._slots = [_Slot(index) for index in range(1, options.slots + 1)]
+        self._slots = [_Slot(index) for index in range(1, options.processes + 1)]
         self._inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._signals: list[int] = []
         self._leaving = False
@@ -195,7 +195,7 @@ def run_slot(index: int) -> int:
         raise InputError("expected --slot from a worker with several slots only.", hint="Use --slots N.")
     form: dict[str, Any] = loads(text)
     options = WorkerOptions.from_json(form["options"])
-    label = f"[{index}] " if options.slots > 1 else ""
+    label = f"[{index}] " if options.processes > 1 else ""
     return SlotProcess(
         options,
         group=form["group"],

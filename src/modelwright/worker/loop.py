@@ -11,17 +11,16 @@ from modelwright.errors import (
     StorageUnavailableError,
     StudyNotFoundError,
 )
-from modelwright.execution import Executor, Resources, make_executor
-from modelwright.execution.devices import DeviceLease, lease_devices
+from modelwright.execution.where import CLUSTER_AWAY
 from modelwright.records import StudyState
 from modelwright.storage.base import Storage, StudyRecord, WorkerInfo
 from modelwright.worker.board import Board
 from modelwright.worker.leaving import Leaving
 from modelwright.worker.objectives import NotRunnableError, NotYetRunnableError, Objectives
 from modelwright.worker.options import WorkerOptions
-from modelwright.worker.preemption import PreemptibleExecutor
 from modelwright.worker.speaking import Voice
 from modelwright.worker.turn import Turn, TurnEnd
+from modelwright.worker.venue import Venue
 from modelwright.worker.work import Work, open_work
 
 __all__ = ["Loop"]
@@ -48,7 +47,7 @@ class Loop:
     voice : Voice
         Says what happens.
     slots : int
-        How many workers the command has started together.
+        How many trials the command runs at a time, in all its processes.
 
     Attributes
     ----------
@@ -75,9 +74,7 @@ class Loop:
         self._board = Board(options)
         self._objectives = Objectives(options.objective)
         self._open: dict[int, Work] = {}
-        self._executor: Executor | None = None
-        self._devices: DeviceLease | None = None
-        self._preload: tuple[str, ...] = ()
+        self._venue = Venue(options, leaving)
         self._awaited: dict[int, float] = {}  # since when, by study
         self._current = 0  # id of the study of the last turn
         self.turns = 0
@@ -109,12 +106,7 @@ class Loop:
 
     def close(self) -> None:
         """End the processes that trials ran in."""
-        if self._executor is not None:
-            self._executor.close()
-            self._executor = None
-        if self._devices is not None:
-            self._devices.close()
-            self._devices = None
+        self._venue.close()
 
     # turns -------------------------------------------------------------------------------------------
 
@@ -133,6 +125,8 @@ class Loop:
         except NotRunnableError as error:
             self._refuse(record, str(error))
         except ModelwrightError as error:
+            if error.code in CLUSTER_AWAY:
+                raise
             self._refuse(record, f"the study {record.spec.name!r} cannot be run here: {error}")
         except Exception as error:  # of an optimizer or a scheduler, which may be anybody's code
             _log.debug("a turn at %r has failed", record.spec.name, exc_info=True)
@@ -150,6 +144,7 @@ class Loop:
         return work
 
     def _run(self, work: Work, record: StudyRecord) -> TurnEnd:
+        executor = self._venue.open(work.preload, work.folder)
         session = work.begin()
         if session is None:
             return TurnEnd("time is up", 0)
@@ -162,11 +157,12 @@ class Loop:
             session,
             self._me,
             slots=self._slots,
+            at_a_time=self._venue.at_a_time,
             leaving=self._leaving,
             board=self._board,
             told=lambda trial: self._voice.trial(record.spec.name, trial),
         )
-        return turn.run(self._place(work))
+        return turn.run(executor)
 
     def _after(self, work: Work, record: StudyRecord, end: TurnEnd) -> None:
         if self._leaving.reason:
@@ -179,24 +175,6 @@ class Loop:
         del self._open[record.id]
         self._current = 0
         self._voice.ended(now, end.reason)
-
-    def _place(self, work: Work) -> Executor:
-        """Return where trials run; kept between turns, and made anew for studies of another kind."""
-        if self._executor is None or self._preload != work.preload:
-            self.close()
-            self._preload = work.preload
-            slots = [Resources(gpus=self._gpus())]
-            place = make_executor("local", slots=slots, helper_slots=1, preload=work.preload)
-            self._executor = PreemptibleExecutor(place, self._leaving)
-        return self._executor
-
-    def _gpus(self) -> tuple[str, ...]:
-        """Return the devices of the trials, taken once for as long as this worker lives."""
-        if not self._options.gpus:
-            return ()
-        if self._devices is None:
-            self._devices = lease_devices(1, self._options.gpus)
-        return self._devices.slots[0]
 
     # what cannot be done -----------------------------------------------------------------------------
 

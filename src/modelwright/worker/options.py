@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from modelwright.errors import InputError
 from modelwright.execution.base import Limits
+from modelwright.execution.where import Where
 
 __all__ = ["WorkerOptions"]
 
@@ -24,7 +25,7 @@ class WorkerOptions:
         Names of the only studies to work on; all of the ledger where empty. One text may hold several names,
         separated by commas.
     slots : int
-        How many trials to run at a time, each by a process of its own.
+        How many trials to run at a time, each by a process of its own; on a cluster by one for all.
     total_time_s : float, optional
         How long to work in all; a trial that runs then is given back.
     wait : bool
@@ -43,6 +44,8 @@ class WorkerOptions:
         Limits of each trial; that of its output holds where it goes to files.
     gpus : float
         Devices of each trial, or the part of one that it gets.
+    executor, address : str
+        Where trials run: ``"local"``, or ``"dask"`` and the address of its scheduler.
     files : str
         A folder that all machines share, for files of trials where a database server has the ledger. Each
         study has its own below it.
@@ -66,6 +69,8 @@ class WorkerOptions:
     trial_output_mb: float | None = None
     trial_disk_mb: float | None = None
     gpus: float = 0.0
+    executor: str = "local"
+    address: str = ""
     files: str = ""
     quiet: bool = False
 
@@ -78,6 +83,8 @@ class WorkerOptions:
             )
         if self.choose not in ("order", "random"):
             raise InputError(f"expected --choose to be 'order' or 'random', got {self.choose!r}.")
+        if self.where.is_cluster and self.gpus:
+            raise InputError("expected --gpus with --executor local alone, got --executor dask.")
         if self.slots < 1:
             raise InputError(f"expected --slots to be at least 1, got {self.slots!r}.")
         if self.objective and ":" not in self.objective:
@@ -88,6 +95,16 @@ class WorkerOptions:
 
     def __repr__(self) -> str:
         return f"WorkerOptions(studies={self.studies!r}, slots={self.slots!r}, wait={self.wait!r})"
+
+    @property
+    def where(self) -> Where:
+        """Where trials run."""
+        return Where(self.executor, self.address)
+
+    @property
+    def processes(self) -> int:
+        """How many processes work at the ledger: one for each slot of this machine, one for a cluster."""
+        return 1 if self.where.is_cluster else self.slots
 
     def limits(self, wall_s: float | None = None, memory_mb: float | None = None) -> Limits:
         """Return the limits of each trial; what is given here holds where the user has said nothing."""

@@ -30,21 +30,26 @@ class PreemptibleExecutor:
         Where trials run.
     leaving : Leaving
         Whether the worker is to leave.
+
+    Attributes
+    ----------
+    inner : Executor
+        Where trials run.
     """
 
     def __init__(self, executor: Executor, leaving: Leaving) -> None:
         self.isolates = executor.isolates
-        self._executor = executor
+        self.inner = executor
         self._leaving = leaving
         self._doubtful: list[tuple[float, Job]] = []  # until when it is held back
 
     def slots(self) -> Sequence[Resources]:
         """Return what each slot offers."""
-        return self._executor.slots()
+        return self.inner.slots()
 
     def submit(self, task: Task) -> Job:
         """Take a task."""
-        return self._executor.submit(task)
+        return self.inner.submit(task)
 
     def events(self, timeout_s: float, answer: Answer) -> list[Event]:
         """Return what has happened; an end in doubt comes later."""
@@ -52,7 +57,7 @@ class PreemptibleExecutor:
             timeout_s = min(timeout_s, 0.05)
         events: list[Event] = []
         now = time.monotonic()
-        for event in self._executor.events(timeout_s, answer):
+        for event in self.inner.events(timeout_s, answer):
             if isinstance(event, Ended) and _in_doubt(event.job):
                 self._doubtful.append((now + _DOUBT_S, event.job))
             else:
@@ -61,11 +66,11 @@ class PreemptibleExecutor:
 
     def wake(self) -> None:
         """Make a running or the next `events` return early."""
-        self._executor.wake()
+        self.inner.wake()
 
     def close(self) -> None:
         """Kill what still runs and give everything back."""
-        self._executor.close()
+        self.inner.close()
 
     def _decided(self, now: float) -> list[Event]:
         """Return the ends that are held back no longer."""

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from modelwright.errors import StorageError, StorageUnavailableError
+from modelwright.execution.where import CLUSTER_AWAY
 from modelwright.storage.base import Storage, WorkerInfo
 from modelwright.study.worker import retire, this_worker
 from modelwright.worker.leaving import Leaving
@@ -93,7 +94,8 @@ class SlotProcess:
             for number, handler in before.items():
                 signal.signal(number, handler)
         if self._is_outage():
-            self._voice.note(f"the ledger is out of reach: {self._error}")
+            what = "the cluster" if self._is_cluster_away() else "the ledger"
+            self._voice.note(f"{what} is out of reach: {self._error}")
             if any(spool_folder().glob("*.json")):
                 self._voice.note("modelwright worker --resume-spool tells the results that were kept")
             return EXIT_UNAVAILABLE
@@ -102,10 +104,13 @@ class SlotProcess:
         return 130 if self._first_signal == signal.SIGINT and self._parent is None else 0
 
     def _is_outage(self) -> bool:
-        """Whether the ledger is out of reach; a file at a wrong path is not mended by waiting."""
+        """Whether the ledger or the cluster is out of reach; waiting mends no wrong path of a file."""
         error = self._error
         wrong_path = is_file(self._options.storage) and getattr(error, "code", "") == "E_DB_PATH"
-        return isinstance(error, StorageUnavailableError) and not wrong_path
+        return (isinstance(error, StorageUnavailableError) and not wrong_path) or self._is_cluster_away()
+
+    def _is_cluster_away(self) -> bool:
+        return getattr(self._error, "code", "") in CLUSTER_AWAY
 
     # the main thread ---------------------------------------------------------------------------------
 

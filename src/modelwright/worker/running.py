@@ -1,4 +1,4 @@
-"""`modelwright worker` in the foreground: one slot in this process, several in processes of their own."""
+"""`modelwright worker` in the foreground: one slot, or a cluster, in this process; several in their own."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def run_workers(options: WorkerOptions) -> int:
     if options.gpus:
         check_devices(options.slots, options.gpus)
     name = new_group()
-    if options.slots > 1:
+    if options.processes > 1:
         return Group(options, name=name, voice=Voice()).run()
-    return SlotProcess(options, group=name).run()
+    return SlotProcess(options, group=name, slots=options.slots).run()

@@ -57,6 +57,8 @@ class Turn(Callback):
     slots : int
         How many trials this worker and its siblings run at a time: the window of a study in lock-step mode
         that has none yet.
+    at_a_time : int, default=1
+        How many trials run in this turn at a time.
     leaving : Leaving
         Whether the worker is to leave.
     board : Board
@@ -72,6 +74,7 @@ class Turn(Callback):
         me: WorkerInfo,
         *,
         slots: int,
+        at_a_time: int = 1,
         leaving: Leaving,
         board: Board,
         told: Callable[[Trial], None],
@@ -85,7 +88,7 @@ class Turn(Callback):
         self._told = told
         self._trials = 0
         self._busy_at = self._look_at = self._reap_at = 0.0  # on the monotonic clock
-        self._engine = Engine(1, session.deadline_s, poll_s=_POLL_S)
+        self._engine = Engine(at_a_time, session.deadline_s, poll_s=_POLL_S)
 
     def run(self, executor: Executor) -> TurnEnd:
         """Run trials until the turn is over; errors of the ledger and of the optimizer pass."""

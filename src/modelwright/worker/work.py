@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwright.errors import MissingDependencyError, ModelwrightError, StorageUnavailableError
@@ -55,6 +56,8 @@ class Work:
         Always the same object, since executors know functions by identity.
     preload : tuple of str
         Modules to import before trials.
+    folder : Path, optional
+        What all who run its trials have to reach.
     begin : callable
         Makes the session of a turn; None where the study turns out to be over.
     """
@@ -63,6 +66,7 @@ class Work:
     call: ObjectiveCall
     preload: tuple[str, ...]
     begin: Callable[[], Session | None]
+    folder: Path | None = None
 
 
 def open_work(
@@ -85,10 +89,13 @@ def open_work(
 
 
 def _fit_work(storage: Storage, record: StudyRecord, options: WorkerOptions, slots: int) -> Work:
+    memory_mb = options.trial_memory_mb
+    if memory_mb is None and options.where.is_cluster:
+        _, memory_mb = options.where.room()
     try:
         from modelwright.automl.joining import PRELOAD, join_fit
 
-        joined = join_fit(storage, record, slots=slots, memory_mb=options.trial_memory_mb)
+        joined = join_fit(storage, record, slots=slots, memory_mb=memory_mb)
     except (ImportError, MissingDependencyError) as error:
         raise NotRunnableError(
             f"the study {record.spec.name!r} is a search over models, and a library is missing: {error}.",
@@ -100,7 +107,7 @@ def _fit_work(storage: Storage, record: StudyRecord, options: WorkerOptions, slo
         kind = NotYetRunnableError if error.code == "E_NOT_YET" else NotRunnableError
         raise kind(error.message, hint=error.hint) from error
     call = ObjectiveCall(joined.function, joined.study.objectives)
-    return Work(joined.study, call, PRELOAD, lambda: _fit_session(joined, options))
+    return Work(joined.study, call, PRELOAD, lambda: _fit_session(joined, options), joined.folder)
 
 
 def _fit_session(joined: JoinedFit, options: WorkerOptions) -> Session | None:

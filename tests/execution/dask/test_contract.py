@@ -13,5 +13,5 @@ from modelwright.testing.executors import ExecutorContract, ExecutorFactory
 
 class TestDask(ExecutorContract):
     @pytest.fixture
-    def executor_factory(self, cluster: DaskPrograms) -> ExecutorFactory:
-        return partial(DaskExecutor, address=cluster.address)
+    def executor_factory(self, dask_cluster: DaskPrograms) -> ExecutorFactory:
+        return partial(DaskExecutor, address=dask_cluster.address)

@@ -13,8 +13,9 @@ import pytest
 from dask_programs import DaskPrograms
 
 from modelwright import Float, Space, Study
-from modelwright.errors import ExecutionError, InputError
+from modelwright.errors import InputError
 from modelwright.execution import DaskExecutor, EndKind, Limits, Started, Task
+from modelwright.execution.dask.sharing import Sharing
 from modelwright.records import TrialState
 from modelwright.storage import open_storage
 from modelwright.testing.audit import audit
@@ -41,9 +42,9 @@ def _busy(flag: Path) -> Callable[..., Any]:
 
 
 def test_a_worker_that_is_killed_takes_its_task_and_all_its_processes_along(
-    own_cluster: DaskPrograms, tmp_path: Path
+    own_dask_cluster: DaskPrograms, tmp_path: Path
 ) -> None:
-    executor = DaskExecutor(1, address=own_cluster.address)
+    executor = DaskExecutor(1, address=own_dask_cluster.address)
     flag = tmp_path / "pid"
     job = executor.submit(Task("0-1", _busy(flag)))
     while not any(isinstance(event, Started) for event in executor.events(1.0, echo)):
@@ -65,23 +66,68 @@ def test_a_worker_that_is_killed_takes_its_task_and_all_its_processes_along(
     executor.close()
 
 
+COORDINATOR = """
+import os, sys, time
+from pathlib import Path
+from modelwright import Float, Space, Study
+from modelwright.execution import DaskExecutor
+
+address, folder, hangs = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "hangs"
+
+def objective(trial):
+    if hangs:
+        (folder / f"{trial.number}.started").write_text(str(os.getpid()))
+        time.sleep(600)
+    return 0.5
+
+study = Study(Space(x=Float(0, 1)), storage="hub.db", name="s", seed=1, lease_s=600, load_if_exists=True)
+place = DaskExecutor(2, address=address, silence_s=3600)
+study.run(objective, trials=4, parallel=2, executor=place)
+place.close()
+"""
+
+
+def test_a_run_that_is_killed_takes_its_trials_along_and_the_next_one_goes_on(
+    own_dask_cluster: DaskPrograms, tmp_path: Path, start_python: Callable[..., Any]
+) -> None:
+    (tmp_path / "script.py").write_text(COORDINATOR)
+    run = start_python("script.py", own_dask_cluster.address, tmp_path, "hangs")
+    flags = [tmp_path / f"{number}.started" for number in range(2)]
+    _until(lambda: all(flag.exists() and flag.read_text() for flag in flags), "both have begun")
+    trials = [psutil.Process(int(flag.read_text())) for flag in flags]
+    run.kill()
+    run.communicate()
+    _until(lambda: not any(trial.is_running() for trial in trials), "they end, though nobody tells them to")
+    run = start_python("script.py", own_dask_cluster.address, tmp_path, "goes on")
+    _, errors = run.communicate(timeout=200)
+    assert run.returncode == 0, errors
+    storage = open_storage(f"sqlite:///{tmp_path}/hub.db")
+    trials_now = storage.trials(storage.study("s").id)
+    assert [(trial.state, trial.attempts) for trial in trials_now] == [
+        (TrialState.COMPLETE, attempts) for attempts in (2, 2, 1, 1)
+    ]
+    audit(storage, storage.study("s").id)
+
+
 @pytest.mark.slow
-def test_a_study_is_whole_though_its_workers_are_killed(own_cluster: DaskPrograms, tmp_path: Path) -> None:
+def test_a_study_is_whole_though_its_workers_are_killed(
+    own_dask_cluster: DaskPrograms, tmp_path: Path
+) -> None:
     study = Study(Space(x=Float(0, 1)), storage=f"sqlite:///{tmp_path}/hub.db", name="s", seed=1)
     killed: list[int] = []
 
     def kill_one(study: Study, trial: Any) -> None:
         if trial.number in (5, 10):
-            worker = own_cluster.workers.pop()
+            worker = own_dask_cluster.workers.pop()
             worker.kill()
             killed.append(worker.pid)
-            own_cluster.worker()
+            own_dask_cluster.worker()
 
     def objective(trial: Any) -> float:
         time.sleep(0.2)
         return float(trial.params["x"])
 
-    executor = DaskExecutor(2, address=own_cluster.address)
+    executor = DaskExecutor(2, address=own_dask_cluster.address)
     study.run(objective, trials=20, parallel=2, executor=executor, callbacks=[kill_one])
     executor.close()
     assert killed
@@ -94,16 +140,16 @@ def test_a_study_is_whole_though_its_workers_are_killed(own_cluster: DaskProgram
 
 @pytest.mark.slow
 def test_a_study_goes_on_when_the_scheduler_is_killed_and_started_again(
-    own_cluster: DaskPrograms, tmp_path: Path
+    own_dask_cluster: DaskPrograms, tmp_path: Path
 ) -> None:
-    executor = DaskExecutor(1, address=own_cluster.address, silence_s=5)
+    executor = DaskExecutor(1, address=own_dask_cluster.address, silence_s=5)
     study = Study(Space(x=Float(0, 1)), storage=f"sqlite:///{tmp_path}/hub.db", name="s", seed=1)
 
     def restart(study: Study, trial: Any) -> None:
         if trial.number == 3:
-            own_cluster.kill_scheduler()
-            own_cluster.scheduler()
-            own_cluster.worker()
+            own_dask_cluster.kill_scheduler()
+            own_dask_cluster.scheduler()
+            own_dask_cluster.worker()
 
     study.run(lambda trial: trial.params["x"], trials=8, executor=executor, callbacks=[restart])
     executor.close()
@@ -113,9 +159,9 @@ def test_a_study_goes_on_when_the_scheduler_is_killed_and_started_again(
 
 
 def test_never_more_tasks_are_out_than_the_workers_have_threads(
-    own_cluster: DaskPrograms, tmp_path: Path
+    own_dask_cluster: DaskPrograms, tmp_path: Path
 ) -> None:
-    executor = DaskExecutor(6, address=own_cluster.address)
+    executor = DaskExecutor(6, address=own_dask_cluster.address)
 
     busy = tmp_path / "busy"
     busy.mkdir()
@@ -136,8 +182,8 @@ def test_never_more_tasks_are_out_than_the_workers_have_threads(
     assert most == 2
 
 
-def test_limits_are_kept_on_the_workers_machine(own_cluster: DaskPrograms) -> None:
-    executor = DaskExecutor(1, address=own_cluster.address)
+def test_limits_are_kept_on_the_workers_machine(own_dask_cluster: DaskPrograms) -> None:
+    executor = DaskExecutor(1, address=own_dask_cluster.address)
 
     def allocate(channel: Any, argument: Any) -> Any:
         held = []
@@ -152,9 +198,9 @@ def test_limits_are_kept_on_the_workers_machine(own_cluster: DaskPrograms) -> No
 
 
 def test_files_come_back_from_a_machine_that_does_not_share_the_folder(
-    own_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_dask_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DaskExecutor, "_marker", lambda self, place: place / "not there")
+    monkeypatch.setattr(Sharing, "_mark", lambda self, place: place / "not there")
 
     def write(channel: Any, argument: Any) -> str:
         print("said")
@@ -162,7 +208,7 @@ def test_files_come_back_from_a_machine_that_does_not_share_the_folder(
         (channel.folder / "deep" / "model.txt").write_text("a model")
         return str(channel.folder)
 
-    executor = DaskExecutor(1, address=own_cluster.address)
+    executor = DaskExecutor(1, address=own_dask_cluster.address)
     folder = tmp_path / "trials" / "0-1"
     end = run_one(executor, write, folder=folder)
     executor.close()
@@ -173,9 +219,9 @@ def test_files_come_back_from_a_machine_that_does_not_share_the_folder(
 
 
 def test_files_that_a_trial_logs_come_back_and_are_kept(
-    own_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_dask_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DaskExecutor, "_marker", lambda self, place: place / "not there")
+    monkeypatch.setattr(Sharing, "_mark", lambda self, place: place / "not there")
 
     def objective(trial: Any) -> float:
         assert not trial.folder.is_relative_to(tmp_path)
@@ -184,7 +230,7 @@ def test_files_that_a_trial_logs_come_back_and_are_kept(
         return 0.5
 
     study = Study(Space(x=Float(0, 1)), storage=f"sqlite:///{tmp_path}/hub.db", name="s", seed=1)
-    executor = DaskExecutor(1, address=own_cluster.address)
+    executor = DaskExecutor(1, address=own_dask_cluster.address)
     study.run(objective, trials=2, executor=executor)
     executor.close()
     assert [trial.failure for trial in study.trials] == [None, None]
@@ -193,13 +239,13 @@ def test_files_that_a_trial_logs_come_back_and_are_kept(
 
 
 def test_a_module_that_workers_do_not_have_is_an_error_of_the_task(
-    own_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_dask_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "only_here.py").write_text("def work(channel, argument):\n    return 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     import only_here
 
-    executor = DaskExecutor(1, address=own_cluster.address)
+    executor = DaskExecutor(1, address=own_dask_cluster.address)
     assert run_one(executor, only_here.work).result == 1  # the folder is on this machine
     (tmp_path / "not_there.py").write_text("def work(channel, argument):\n    return 1\n")
     import not_there
@@ -210,12 +256,12 @@ def test_a_module_that_workers_do_not_have_is_an_error_of_the_task(
     assert end.kind in (EndKind.ERROR, EndKind.RESULT)
 
 
-def test_wrong_addresses_and_clients_are_refused(own_cluster: DaskPrograms) -> None:
-    with pytest.raises(ExecutionError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:9'"):
+def test_wrong_addresses_and_clients_are_refused(own_dask_cluster: DaskPrograms) -> None:
+    with pytest.raises(InputError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:9'"):
         DaskExecutor(1, address="tcp://127.0.0.1:9")
     with pytest.raises(InputError, match=r"which cluster.*"):
         DaskExecutor(1)
-    with distributed.Client(own_cluster.address, set_as_default=False) as client:
+    with distributed.Client(own_dask_cluster.address, set_as_default=False) as client:
         with pytest.raises(InputError, match="got both"):
             DaskExecutor(1, address="tcp://127.0.0.1:9", client=client)
         executor = DaskExecutor(1, client=client)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -17,11 +18,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from modelwright._base.optional import require
-from modelwright.errors import ExecutionError
-from modelwright.execution.dask.orders import Down, Order, Report
-from modelwright.execution.dask.remote import deliver, run_task
+from modelwright.errors import ExecutionError, InputError
+from modelwright.execution.dask.orders import Down, Order, Report, key_of
+from modelwright.execution.dask.remote import deliver, look_around, run_task
 
-__all__ = ["Cluster", "Gone", "Message", "Over", "Workers"]
+__all__ = ["Cluster", "Gone", "Member", "Message", "Over", "Workers", "check_client"]
 
 _LOOK_S = 0.5  # how often the workers are counted
 _BEAT_S = 5.0  # how often tasks hear that their coordinator is there
@@ -54,6 +55,16 @@ class Workers:
     """The workers there are: address -> threads."""
 
     threads: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker: its threads, the memory that Dask allows it, and whether it sees a marker of ours."""
+
+    address: str
+    threads: int
+    memory_mb: float
+    sees: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +113,21 @@ class Cluster:
 
     def _connect(self) -> Any:
         try:
+            self._knock()
             return self._distributed.Client(self._address, timeout=_CONNECT_S, set_as_default=False)
-        except (OSError, TimeoutError) as error:
-            raise ExecutionError(
-                f"there is no Dask scheduler at {self._address!r}: {error}.",
-                hint="Give the address that the scheduler prints when it starts.",
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(
+                f"there is no Dask scheduler at {self._address!r}: {str(error).rstrip('.')}.",
+                hint="Give the address that the scheduler prints when it starts, like tcp://10.0.0.1:8786.",
+                code="E_ADDRESS",
             ) from error
+
+    def _knock(self) -> None:
+        """See whether anybody listens: a client would try again and again before it says no."""
+        host, port = self._distributed.comm.get_address_host_port(self._address)
+        scheme, _ = self._distributed.comm.parse_address(self._address)
+        if scheme in ("tcp", "tls"):
+            socket.create_connection((host, port), timeout=_CONNECT_S).close()
 
     def _listen(self) -> None:
         self._client.subscribe_topic(self.topic, self._hear)
@@ -121,7 +141,7 @@ class Cluster:
         future = self._client.submit(
             run_task,
             order,
-            key=f"modelwright-{order.job}",
+            key=key_of(order.job),
             workers=[worker],
             allow_other_workers=False,
             retries=0,
@@ -154,6 +174,33 @@ class Cluster:
             worker = self._places.get(job)
         if worker is not None:
             self._down.put((worker, job, message))
+
+    def survey(self, patience_s: float, marker: str | None = None, token: str = "") -> list[Member]:
+        """Ask all workers what they are, after waiting for the first one for up to `patience_s`.
+
+        Raises
+        ------
+        ExecutionError
+            One that answers lacks this package, or there is none.
+        """
+        with contextlib.suppress(TimeoutError):
+            self._client.wait_for_workers(1, timeout=patience_s)
+        answers = self._client.run(look_around, marker, token, on_error="return")
+        for worker, answer in answers.items():
+            if isinstance(answer, ImportError):
+                raise ExecutionError(
+                    f"the Dask worker {worker} cannot run trials: {answer}.",
+                    hint='Install it there: pip install "modelwright[dask]", with what trials import.',
+                    code="E_WORKER_LACKS",
+                )
+        found = [Member(*answer) for answer in answers.values() if not isinstance(answer, Exception)]
+        if not found:
+            raise ExecutionError(
+                f"the Dask cluster has no workers, after {patience_s:g} s of waiting.",
+                hint="Start some, such as: dask worker ADDRESS",
+                code="E_NO_WORKERS",
+            )
+        return found
 
     def wait(self, timeout_s: float) -> Happening:
         """Return what happens next, None after `timeout_s`, or when woken."""
@@ -231,9 +278,34 @@ class Cluster:
             return
         try:
             client = self._connect()
-        except ExecutionError:
+        except InputError:
             return  # the next look tries again
         old, self._client = self._client, client
         self._listen()
         with contextlib.suppress(Exception):
             old.close(timeout=1)
+
+
+def check_client(client: Any | None) -> Any:
+    """Return the client that a caller has given, or the one that was made last in this process.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is one that does not wait.
+    """
+    if client is None:
+        distributed = require("distributed", extra="dask", feature="executor='dask'")
+        try:
+            client = distributed.default_client()
+        except ValueError:
+            raise InputError(
+                "executor='dask' does not know which cluster to use.",
+                hint="Give address='tcp://...' or client=Client(...).",
+            ) from None
+    if getattr(client, "asynchronous", False):
+        raise InputError(
+            "expected a client of Dask that works synchronously, got an asynchronous one.",
+            hint="Make it with Client(..., asynchronous=False).",
+        )
+    return client

@@ -21,7 +21,6 @@ from modelwright.execution.base import (
     End,
     Ended,
     EndKind,
-    ErrorInfo,
     Event,
     Function,
     Job,
@@ -29,13 +28,24 @@ from modelwright.execution.base import (
     Started,
     Task,
 )
-from modelwright.execution.dask.cluster import Cluster, Gone, Message, Over, Workers
-from modelwright.execution.dask.orders import CANCEL_TASK, REPLY, TELL, Down, Order, Report
+from modelwright.execution.dask.cluster import Cluster, Gone, Message, Over, Workers, check_client
+from modelwright.execution.dask.orders import (
+    CANCEL_TASK,
+    REPLY,
+    TELL,
+    Down,
+    Order,
+    Report,
+    end_of,
+    write_files,
+)
+from modelwright.execution.dask.sharing import Sharing
 from modelwright.execution.local.transport import pack_argument, pack_function
 
 __all__ = ["DaskExecutor"]
 
 _CLOSING_S = 15.0
+_FIRST_WORKER_S = 10.0  # how long a cluster may be empty where somebody waits for it
 _LATE_S = 10.0  # how long messages may take that a task sent before its end
 
 
@@ -125,7 +135,7 @@ class DaskExecutor:
         self._slots = make_slots(slots, helper_slots)
         if address is not None and client is not None:
             raise InputError("expected the address of a scheduler or a client, got both.")
-        self._cluster = Cluster(address, _client(client) if address is None else None)
+        self._cluster = Cluster(address, check_client(client) if address is None else None)
         self._preload = tuple(preload)
         self._patience_s = patience_s
         self._silence_s = silence_s
@@ -135,14 +145,41 @@ class DaskExecutor:
         self._threads: dict[str, int] = {}
         self._away_since: float | None = None
         self._functions: dict[int, tuple[Function, bytes, str]] = {}  # by identity; held, so that it stays
-        self._token = secrets.token_hex(16)
-        self._markers: dict[Path, Path] = {}
+        self._sharing = Sharing(self._cluster)
         self._woken = False
         self._closed = False
 
     def slots(self) -> Sequence[Resources]:
         """Return what each slot offers."""
         return self._slots
+
+    def require_shared(self, folder: Path | None) -> None:
+        """Have no task from now on run on a worker that does not see `folder` of this machine.
+
+        Workers that come later and do not see it get no tasks. None: a task may run anywhere.
+
+        Raises
+        ------
+        InputError
+            There are workers that do not see it.
+        ExecutionError
+            There are no workers.
+        """
+        self._sharing.require(folder, _FIRST_WORKER_S)
+
+    def room(self) -> tuple[int, float]:
+        """Return how many tasks the cluster takes at a time, and the memory in MB that each may have.
+
+        The least share that there is, and a tenth of it is left to the worker itself.
+
+        Raises
+        ------
+        ExecutionError
+            There are no workers.
+        """
+        members = self._cluster.survey(_FIRST_WORKER_S)
+        shares = [member.memory_mb / member.threads for member in members if member.threads]
+        return sum(member.threads for member in members), 0.9 * min(shares, default=0.0)
 
     def submit(self, task: Task) -> Job:
         """Take a task; it starts when a slot of its role and a thread of a worker are free."""
@@ -202,8 +239,7 @@ class DaskExecutor:
         self._waiting.clear()
         self._events.clear()
         self._cluster.close()
-        for marker in self._markers.values():
-            marker.unlink(missing_ok=True)
+        self._sharing.close()
 
     # Coming in ---------------------------------------------------------------------------------------
 
@@ -242,7 +278,7 @@ class DaskExecutor:
                 text = encode(reply, f"the answer to {message.kind!r}").decode("ascii")
                 self._cluster.tell(job.key, (REPLY, "", text))
         if job.report is not None and job.answered >= job.report.messages:
-            self._end(job, _end_of(job.report))
+            self._end(job, end_of(job.report))
 
     def _look_for_the_lost(self) -> None:
         now = time.monotonic()
@@ -259,7 +295,7 @@ class DaskExecutor:
         now = time.monotonic()
         for job in list(self._running.values()):
             if job.report is not None and now > job.reported_at + _LATE_S:
-                self._end(job, _end_of(job.report))
+                self._end(job, end_of(job.report))
 
     def _bear(self, why: str) -> None:
         """Wait for a scheduler that is out of reach; what ran under it cannot be heard of again."""
@@ -270,6 +306,7 @@ class DaskExecutor:
             raise ExecutionError(
                 f"the Dask scheduler has been out of reach for {now - self._away_since:.0f} s: {why}.",
                 hint="The study is whole: start the scheduler and run it again.",
+                code="E_CLUSTER_AWAY",
             )
         if now > self._away_since + self._silence_s:
             for job in list(self._running.values()):
@@ -278,8 +315,10 @@ class DaskExecutor:
     def _end(self, job: _DaskJob, end: End) -> None:
         del self._running[job.key]
         self._cluster.forget(job.key)
+        if job.report is not None and job.report.blind and job.worker is not None:
+            self._sharing.put_aside(job.worker, set(self._threads))
         if job.report is not None and job.report.files and job.task.folder is not None:
-            _write(job.task.folder, job.report.files)
+            write_files(job.task.folder, job.report.files)
         if job.cancelled is not None and end.kind is EndKind.LOST:
             end = End(EndKind.CANCELLED, detail=job.cancelled)
         job.end = end
@@ -307,7 +346,8 @@ class DaskExecutor:
     def _free_worker(self) -> str | None:
         """Return the worker with the most idle threads, of those that have any."""
         busy = Counter(job.worker for job in self._running.values())
-        idle = {worker: threads - busy[worker] for worker, threads in self._threads.items()}
+        blind = self._sharing.blind
+        idle = {worker: n - busy[worker] for worker, n in self._threads.items() if worker not in blind}
         best = max(idle, key=lambda worker: idle[worker], default=None)
         return best if best is not None and idle[best] > 0 else None
 
@@ -328,8 +368,9 @@ class DaskExecutor:
             resources=self._slots[slot],
             limits=limits,
             folder=None if task.folder is None else str(task.folder.absolute()),
-            marker=None if task.folder is None else str(self._marker(task.folder.absolute().parent)),
-            token=self._token,
+            marker=self._sharing.marker(task.folder),
+            token=self._sharing.token,
+            must_share=self._sharing.needed is not None,
             preload=self._preload,
             path=tuple(os.path.abspath(entry) for entry in sys.path),  # noqa: PTH100 - "" is the current folder
             early=tuple(job.early),
@@ -337,52 +378,3 @@ class DaskExecutor:
         )
         self._running[job.key] = job
         self._cluster.start(order, worker)
-
-    def _marker(self, place: Path) -> Path:
-        """Return a file by which workers see whether a folder here is theirs as well."""
-        if place not in self._markers:
-            place.mkdir(parents=True, exist_ok=True)
-            self._markers[place] = place / f".shared-{self._token[:8]}"
-            self._markers[place].write_text(self._token, encoding="ascii")
-        return self._markers[place]
-
-
-def _client(client: Any | None) -> Any:
-    if client is None:
-        from modelwright._base.optional import require
-
-        distributed = require("distributed", extra="dask", feature="executor='dask'")
-        try:
-            client = distributed.default_client()
-        except ValueError:
-            raise InputError(
-                "executor='dask' does not know which cluster to use.",
-                hint="Give address='tcp://...' or client=Client(...).",
-            ) from None
-    if getattr(client, "asynchronous", False):
-        raise InputError(
-            "expected a client of Dask that works synchronously, got an asynchronous one.",
-            hint="Make it with Client(..., asynchronous=False).",
-        )
-    return client
-
-
-def _end_of(report: Report) -> End:
-    return End(
-        kind=report.kind,
-        result=decode(report.result.encode("ascii")),
-        error=None if report.error is None else ErrorInfo(*report.error),
-        detail=report.detail,
-        exit_code=report.exit_code,
-        wall_s=report.wall_s,
-        peak_memory_mb=report.peak_memory_mb,
-        output=report.output,
-    )
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Put down what a task left on a machine that does not share our folders."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)

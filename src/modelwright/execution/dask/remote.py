@@ -21,13 +21,15 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import psutil
+
 from modelwright.execution._common import error_end
 from modelwright.execution._payload import decode, encode
-from modelwright.execution.base import Channel, End, Event, Function, Job, Limits, Started, Task
-from modelwright.execution.dask.orders import CANCEL_TASK, REPLY, TELL, Down, Order, Report
+from modelwright.execution.base import Channel, End, EndKind, Event, Function, Job, Limits, Started, Task
+from modelwright.execution.dask.orders import CANCEL_TASK, REPLY, TELL, Down, Order, Report, key_of, report_of
 from modelwright.execution.local.executor import LocalExecutor
 
-__all__ = ["deliver", "run_task"]
+__all__ = ["deliver", "look_around", "run_task"]
 
 _BEAT_S = 1.0
 _EARLY = 1000  # messages for tasks that have not begun here, or are over
@@ -81,28 +83,16 @@ def run_task(order: Order) -> Report:
     for entry in order.path:  # modules of the user's, where the folder is there
         if entry not in sys.path and Path(entry).is_dir():
             sys.path.append(entry)
-    shared = order.folder is None or _sees(order)
+    shared = order.marker is None or _sees(order.marker, order.token)
+    if order.must_share and not shared:
+        return Report(EndKind.LOST, detail="its worker does not see the folder that it needs", blind=True)
     with contextlib.ExitStack() as stack:
         folder = None if order.folder is None else Path(order.folder)
         if not shared:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelwright-"))) / "task"
         end, messages = _run(order, folder)
         files, left_out = ({}, "") if shared or folder is None else _files_in(folder)
-    detail = "; ".join(filter(None, (end.detail, left_out)))
-    error = None if end.error is None else (end.error.types, end.error.message, end.error.traceback)
-    result = encode(end.result, "the result of the task").decode("ascii")
-    return Report(
-        kind=end.kind,
-        result=result,
-        error=error,
-        detail=detail,
-        exit_code=end.exit_code,
-        wall_s=end.wall_s,
-        peak_memory_mb=end.peak_memory_mb,
-        output=end.output,
-        messages=messages,
-        files=files,
-    )
+    return report_of(end, messages, files, left_out)
 
 
 def _run(order: Order, folder: Path | None) -> tuple[End, int]:
@@ -221,10 +211,24 @@ class _Visit:
         return action == CANCEL_TASK
 
     def _is_forsaken(self, job: Job) -> bool:
+        """End the task if nobody waits for it any more; whether that is so."""
         silent_s = time.monotonic() - self._inbox.heard_at
         if silent_s > self._order.silence_s:
-            job.cancel(f"its coordinator has not been heard of for {silent_s:.0f} s")
-        return silent_s > self._order.silence_s
+            why = f"its coordinator has not been heard of for {silent_s:.0f} s"
+        elif self._is_released():
+            why = "its coordinator has left the cluster"
+        else:
+            return False
+        job.cancel(why)
+        return True
+
+    def _is_released(self) -> bool:
+        """Whether the scheduler has told this worker to forget the task: its client is gone.
+
+        That comes at once where the coordinator was killed, while the silence takes its time.
+        """
+        task = self._worker.state.tasks.get(key_of(self._order.job))
+        return task is None or task.state == "cancelled"
 
 
 class _Carried:
@@ -271,11 +275,20 @@ class _MarkingChannel:
         return self._channel.receive()
 
 
-def _sees(order: Order) -> bool:
-    """Whether this machine sees the folders of the coordinator's."""
-    assert order.marker is not None
+def look_around(marker: str | None, token: str, dask_worker: Any = None) -> tuple[str, int, float, bool]:
+    """Say what this worker is: its address, its threads, its memory in MB, and whether it sees a marker.
+
+    Called by the coordinator in the worker's event loop.
+    """
+    limit = getattr(dask_worker.memory_manager, "memory_limit", None) or psutil.virtual_memory().total
+    seen = marker is not None and _sees(marker, token)
+    return dask_worker.address, dask_worker.state.nthreads, limit / 1e6, seen
+
+
+def _sees(marker: str, token: str) -> bool:
+    """Whether this machine sees the folder of the coordinator's that the marker lies in."""
     try:
-        return Path(order.marker).read_text(encoding="ascii") == order.token
+        return Path(marker).read_text(encoding="ascii") == token
     except OSError:
         return False
 
