@@ -80,8 +80,8 @@ async def later() -> float:
     return 0.5
 
 
-EVERYWHERE = ("inline", "thread", "local")
-OWN = ("local",)  # what it does, it does to its process
+EVERYWHERE = ("inline", "thread", "local", "dask")
+OWN = ("local", "dask")  # what it does, it does to its process
 
 # What the objective does; the kind and the code of the failure, or None where it has a value after all;
 # where it can be survived at all.
@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Objective, tuple[str, str] | None, tuple[str, ...]]] = {
     "sys.exit": (lambda trial: sys.exit(3), ("error", "E_EXCEPTION"), EVERYWHERE),
     "GeneratorExit": (throw(GeneratorExit()), ("error", "E_EXCEPTION"), EVERYWHERE),
     # In the run's own thread it is Ctrl-C, and ends the run.
-    "KeyboardInterrupt": (throw(KeyboardInterrupt()), ("error", "E_EXCEPTION"), ("thread", "local")),
+    "KeyboardInterrupt": (throw(KeyboardInterrupt()), ("error", "E_EXCEPTION"), ("thread", *OWN)),
     "a bad range": (ask_for_a_bad_range, ("error", "E_EXCEPTION"), EVERYWHERE),
     "an attribute that is no JSON": (attribute("a", object()), ("error", "E_EXCEPTION"), EVERYWHERE),
     "a report of text": (report("0.5"), ("error", "E_EXCEPTION"), EVERYWHERE),
@@ -135,6 +135,11 @@ def cases_for(executor: str) -> dict[str, tuple[Objective, tuple[str, str] | Non
     return {name: (f, expected) for name, (f, expected, where) in CASES.items() if executor in where}
 
 
+def address_for(executor: str, request: pytest.FixtureRequest) -> str | None:
+    """Return the address of a cluster where one is needed."""
+    return request.getfixturevalue("dask_cluster").address if executor == "dask" else None
+
+
 @pytest.fixture(scope="module", params=EVERYWHERE)
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A study in which everything has happened, after a trial that succeeded and before one that does."""
@@ -147,7 +152,8 @@ def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         trials=len(functions),
         executor=executor,
         parallel=1 if executor == "inline" else 2,
-        trial_timeout=2.0 if executor == "local" else None,
+        trial_timeout=2.0 if executor in OWN else None,
+        address=address_for(executor, request),
     )
     yield executor, study
     study.close()
@@ -199,16 +205,19 @@ def fails_by_number(trial: RunningTrial) -> float:
 
 
 @pytest.mark.parametrize("executor", EVERYWHERE)
-def test_a_run_in_which_everything_fails_ends_early_with_the_first_cause(executor: str) -> None:
+def test_a_run_in_which_everything_fails_ends_early_with_the_first_cause(
+    executor: str, request: pytest.FixtureRequest
+) -> None:
+    place: Any = {"executor": executor, "address": address_for(executor, request)}
     study = Study(Space(x=Float(0, 1)), seed=1, optimizer="random")
     with pytest.raises(
         Exception, match=r"all 10 trials have failed.*trial 0, with: TypeError: missing x"
     ) as e:
-        study.run(throw(TypeError("missing x")), trials=1000, executor=executor)
+        study.run(throw(TypeError("missing x")), trials=1000, **place)
     assert e.value.code == "E_ALL_FAILED"  # type: ignore[attr-defined]
     assert len(study.trials) == 10
     assert study.state is StudyState.PENDING
-    study.run(give(0.5), trials=12, executor=executor)  # with a better function, it goes on
+    study.run(give(0.5), trials=12, **place)  # with a better function, it goes on
     assert study.state is StudyState.COMPLETE
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask_programs import DaskPrograms
 
 from modelwright import Categorical, Float, Int, Space, Study
 from modelwright.errors import InputError, StudyStateError, UnknownNameError
@@ -61,6 +62,15 @@ def test_200_trials_on_4_slots(optimizer: Component, tmp_path: Path) -> None:
     found = proven(study, 200)
     assert {item.provenance.optimizer for item in found.proposals} == {optimizer.name}
     assert all(item.provenance.version.startswith(versions_here()[:5]) for item in found.proposals)
+    study.close()
+
+
+@pytest.mark.parametrize("trials", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_4_slots_of_a_cluster(tmp_path: Path, dask_cluster: DaskPrograms, trials: int) -> None:
+    study = Study(SPACE, storage=tmp_path / "hub.db", seed=3, optimizer="tpe", retry={"error": 1})
+    study.run(bumpy, trials=trials, parallel=4, executor="dask", address=dask_cluster.address)
+    assert any(trial.record.attempts == 2 and trial.values for trial in study.trials)
+    proven(study, trials)
     study.close()
 
 

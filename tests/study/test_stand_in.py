@@ -26,12 +26,16 @@ SCRIPT = """
     from pathlib import Path
     from modelwright import Study
 
+    seconds, folder = float(sys.argv[2]), sys.argv[3]
+
     def hold_the_lock(trial):
-        Path("started").touch()
-        ctypes.PyDLL(None).usleep(int(float(sys.argv[2]) * 1e6))  # in C, with the interpreter's lock
+        Path(folder, "started").touch()
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # in C, with the interpreter's lock
         return 0.5
 
-    Study.load("s", storage="sqlite:///hub.db").run(hold_the_lock, trials=1, executor=sys.argv[1])
+    Study.load("s", storage="sqlite:///hub.db").run(
+        hold_the_lock, trials=1, executor=sys.argv[1], address=sys.argv[4] if sys.argv[4:] else None
+    )
 """
 
 
@@ -42,10 +46,11 @@ def ledger(tmp_path: Path) -> Any:
     study.close()
 
 
-def started(folder: Path, seconds: float, executor: str) -> subprocess.Popen[bytes]:
+def started(folder: Path, seconds: float, executor: str, *address: str) -> subprocess.Popen[bytes]:
     """Start a run whose trial holds the lock for a while; return when it does."""
     (folder / "script.py").write_text(textwrap.dedent(SCRIPT))
-    process = subprocess.Popen([sys.executable, "script.py", executor, str(seconds)], cwd=folder)
+    words = [sys.executable, "script.py", executor, str(seconds), str(folder), *address]
+    process = subprocess.Popen(words, cwd=folder)
     until = time.monotonic() + 60
     while not (folder / "started").exists():
         assert time.monotonic() < until
@@ -53,11 +58,15 @@ def started(folder: Path, seconds: float, executor: str) -> subprocess.Popen[byt
     return process
 
 
-@pytest.mark.parametrize("executor", ["inline", "thread"])
+@pytest.mark.parametrize(
+    "executor",
+    ["inline", "thread", *(pytest.param(name, marks=pytest.mark.slow) for name in ("local", "dask"))],
+)
 def test_f10_a_trial_that_holds_the_interpreters_lock_keeps_its_lease(
-    ledger: Study, tmp_path: Path, executor: str
+    ledger: Study, tmp_path: Path, executor: str, request: pytest.FixtureRequest
 ) -> None:
-    process = started(tmp_path, 3 * LEASE_S, executor)
+    address = (request.getfixturevalue("dask_cluster").address,) if executor == "dask" else ()
+    process = started(tmp_path, 3 * LEASE_S, executor, *address)
     answers = []
     while process.poll() is None:
         answers.append(ledger.storage.claim(ledger.record.id, "other", f"{len(answers)}", LEASE_S))

@@ -24,49 +24,6 @@ def still_works(executor):
 # Leaving -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [0, 7])
-def test_leaving_without_a_result_is_no_success(local, code):
-    end = run_one(local, lambda channel, code: os._exit(code), code)
-    assert (end.kind, end.exit_code) == (EndKind.EXIT, code)
-    assert end.detail == f"its process left with exit code {code} and without a result"
-    assert still_works(local)
-
-
-def test_a_segmentation_fault_is_named_and_leaves_its_stack(local, tmp_path):
-    end = run_one(local, lambda channel, argument: ctypes.string_at(0), folder=tmp_path)
-    assert (end.kind, end.exit_code) == (EndKind.SIGNAL, -signal.SIGSEGV)
-    assert "SIGSEGV" in end.detail
-    assert "Fatal Python error: Segmentation fault" in (tmp_path / "stderr.txt").read_text()
-    assert still_works(local)
-
-
-def test_abort_is_named(local):
-    end = run_one(local, lambda channel, argument: os.abort())
-    assert (end.kind, end.exit_code) == (EndKind.SIGNAL, -signal.SIGABRT)
-    assert "SIGABRT" in end.detail
-
-
-def test_sigkill_from_outside_is_not_taken_for_a_limit(local):
-    def wait(channel, argument):
-        channel.send("pid", os.getpid())
-        time.sleep(60)
-
-    job = local.submit(Task("0-1", wait, limits=Limits(wall_s=60, memory_mb=4000)))
-    drive(local, [job], lambda job, kind, pid: os.kill(pid, signal.SIGKILL))
-    assert (job.end.kind, job.end.exit_code) == (EndKind.SIGNAL, -signal.SIGKILL)
-    assert "SIGKILL" in job.end.detail
-    assert still_works(local)
-
-
-def test_keyboard_interrupt_in_a_task_is_its_error(local):
-    def interrupted(channel, argument):
-        raise KeyboardInterrupt
-
-    end = run_one(local, interrupted)
-    assert end.kind is EndKind.ERROR
-    assert end.error.types[0] == "builtins.KeyboardInterrupt"
-
-
 def test_memory_error_is_an_error(local):
     end = run_one(local, lambda channel, argument: bytearray(1 << 60))
     assert end.kind is EndKind.ERROR
@@ -265,19 +222,6 @@ def test_shared_pages_count_once(local):
 
 
 # Output ------------------------------------------------------------------------------------------------
-
-
-def test_a_flood_of_output_blocks_nobody(local, tmp_path):
-    def flood(channel, argument):
-        for _ in range(50):
-            os.write(1, b"\x00\xff\n" * 350_000)
-        print("the end")
-
-    assert run_one(local, flood, folder=tmp_path).kind is EndKind.RESULT
-    text = (tmp_path / "stdout.txt").read_bytes()
-    assert len(text) < 10_001_000
-    assert b" MB of output were cut out here" in text
-    assert text.endswith(b"the end\n")
 
 
 def test_lines_can_be_read_while_the_task_runs(local, tmp_path):

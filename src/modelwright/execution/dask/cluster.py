@@ -133,8 +133,9 @@ class Cluster:
         self._client.subscribe_topic(self.topic, self._hear)
 
     def _hear(self, event: Any) -> None:
-        job, number, wants_reply, kind, text = event[1]
-        self.happenings.put(Message(job, number, wants_reply, kind, text))
+        job, said = event[1]
+        for number, wants_reply, kind, text in said:
+            self.happenings.put(Message(job, number, wants_reply, kind, text))
 
     def start(self, order: Order, worker: str) -> None:
         """Have a worker run a task, and no other: what is lost is tried again by the ledger's rules."""

@@ -155,6 +155,7 @@ class _Visit:
         self._order = order
         self._executor = executor
         self._worker = get_worker()
+        self._outbox: list[tuple[int, bool, str, str]] = []
         self.sent = 0
         with _lock:
             known = [message for job, message in _early if job == order.job]
@@ -167,6 +168,7 @@ class _Visit:
                 self._obey(job)
                 for event in self._executor.events(_BEAT_S, self._answer):
                     self._note(event)
+                self._post()
         except BaseException:
             job.cancel("its worker could not go on with it")
             raise
@@ -181,13 +183,24 @@ class _Visit:
             self._say("started", wants_reply=False, text="null")
 
     def _say(self, kind: str, *, wants_reply: bool, text: str) -> None:
-        self._worker.log_event(self._order.topic, [self._order.job, self.sent, wants_reply, kind, text])
+        """Have something go up, with what else the task has said at this moment."""
+        if not self._outbox:
+            self._executor.wake()
+        self._outbox.append((self.sent, wants_reply, kind, text))
         self.sent += 1
+
+    def _post(self) -> None:
+        """Send what is to go up: a task that says much costs the cluster few messages."""
+        if self._outbox:
+            self._worker.log_event(self._order.topic, [self._order.job, self._outbox])
+            self._outbox = []
 
     def _answer(self, job: Job, kind: str, payload: Any) -> Any:
         """Pass a message up; if the task waits for an answer, wait for it here, and obey meanwhile."""
         wants_reply, what, value = payload
         self._say(what, wants_reply=wants_reply, text=encode(value, "a message").decode("ascii"))
+        if wants_reply:
+            self._post()
         while wants_reply:
             message = self._inbox.take(_BEAT_S)
             if message is not None and message[0] == REPLY:
