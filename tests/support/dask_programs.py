@@ -51,12 +51,14 @@ class DaskPrograms:
         self._scheduler.kill()
         self._scheduler.wait()
 
-    def worker(self, threads: int = 1, cwd: Path | None = None) -> None:
+    def worker(self, threads: int = 1, cwd: Path | None = None, *, memory: str = "") -> None:
         """Start a worker; it waits for the scheduler by itself.
 
-        In a folder `cwd` of its own, it does not see what others find below ``/proc/self/cwd``.
+        In a folder `cwd` of its own, it does not see what others find below ``/proc/self/cwd``. With a limit
+        of `memory` it has a nanny, which ends it when it uses more, and starts it again.
         """
-        words = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
+        words = ["--nthreads", str(threads), "--no-dashboard", "--death-timeout", "60"]
+        words += ["--memory-limit", memory] if memory else ["--no-nanny"]
         folder = ["--local-directory", str(self.folder)]
         self.workers.append(
             self._start("distributed.cli.dask_worker", self.address, *words, *folder, cwd=cwd)

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from dask_programs import DaskPrograms
+from tcp_proxy import TcpProxy
 
 from modelwright import Float, Space, Study
 from modelwright.errors import InputError
@@ -156,6 +157,73 @@ def test_a_study_goes_on_when_the_scheduler_is_killed_and_started_again(
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 8
     storage = open_storage(f"sqlite:///{tmp_path}/hub.db")
     audit(storage, storage.study("s").id)
+
+
+@pytest.mark.slow
+def test_a_worker_that_its_nanny_restarts_for_its_memory_costs_attempts(
+    tmp_path: Path, start_python: Callable[..., Any]
+) -> None:
+    (tmp_path / "dask").mkdir()
+    programs = DaskPrograms(tmp_path / "dask")
+    try:
+        programs.scheduler()
+        programs.worker(memory="1GB")
+        study = Study(Space(x=Float(0, 1)), storage=f"sqlite:///{tmp_path}/hub.db", name="s", seed=1)
+
+        def objective(trial: Any) -> float:
+            while trial.number == 3 and trial.attempt == 1:
+                time.sleep(0.1)  # until its worker is gone
+            return float(trial.params["x"])
+
+        async def use_too_much() -> None:
+            held = bytearray(b"x") * 2_000_000_000
+            while held:
+                time.sleep(0.1)
+
+        with distributed.Client(programs.address, set_as_default=False) as client:
+
+            def hog(study: Study, trial: Any) -> None:
+                if trial.number == 2:  # a task of somebody else's
+                    client.run(use_too_much, wait=False)
+
+            executor = DaskExecutor(1, client=client)
+            study.run(objective, trials=6, executor=executor, callbacks=[hog])
+            executor.close()
+    finally:
+        programs.close()
+    storage = open_storage(f"sqlite:///{tmp_path}/hub.db")
+    audit(storage, storage.study("s").id)
+    trials = storage.trials(storage.study("s").id)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
+    lost = [item for item in storage.attempts(storage.study("s").id) if item.outcome == "lost"]
+    assert 1 <= len(lost) <= 2
+    assert lost[-1].number == 3
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_when_its_connection_to_the_scheduler_breaks(
+    own_dask_cluster: DaskPrograms, tmp_path: Path
+) -> None:
+    study = Study(Space(x=Float(0, 1)), storage=f"sqlite:///{tmp_path}/hub.db", name="s", seed=1)
+
+    def objective(trial: Any) -> float:
+        time.sleep(0.2)
+        return float(trial.params["x"])
+
+    with TcpProxy(("127.0.0.1", own_dask_cluster.port)) as proxy:
+        executor = DaskExecutor(2, address=f"tcp://127.0.0.1:{proxy.port}", silence_s=3600)
+
+        def cut(study: Study, trial: Any) -> None:
+            if trial.number in (3, 8):
+                proxy.reset_all()
+
+        study.run(objective, trials=12, parallel=2, executor=executor, callbacks=[cut])
+        executor.close()
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 12
+    storage = open_storage(f"sqlite:///{tmp_path}/hub.db")
+    audit(storage, storage.study("s").id)
+    lost = [item for item in storage.attempts(storage.study("s").id) if item.outcome == "lost"]
+    assert len(lost) <= 4, "what ran when it broke, and no more"
 
 
 def test_never_more_tasks_are_out_than_the_workers_have_threads(

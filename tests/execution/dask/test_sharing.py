@@ -26,10 +26,12 @@ def seeing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskProg
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     programs = DaskPrograms(tmp_path / "elsewhere")
-    programs.scheduler()
-    programs.worker(cwd=tmp_path)
-    yield programs
-    programs.close()
+    try:
+        programs.scheduler()
+        programs.worker(cwd=tmp_path)
+        yield programs
+    finally:
+        programs.close()
 
 
 def works(channel: Any, argument: Any) -> Any:
