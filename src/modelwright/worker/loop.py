@@ -144,10 +144,10 @@ class Loop:
         return work
 
     def _run(self, work: Work, record: StudyRecord) -> TurnEnd:
-        executor = self._venue.open(work.preload, work.folder)
         session = work.begin()
         if session is None:
             return TurnEnd("time is up", 0)
+        executor = self._venue.open(work.preload, work.folder)
         if record.id != self._current:
             self._current = record.id
             self._voice.say(f"Computing on study {record.spec.name!r}")
