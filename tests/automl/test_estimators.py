@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from dask_programs import DaskPrograms
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
@@ -133,3 +134,12 @@ def test_the_run_can_be_kept(tmp_path: Path) -> None:
     again = quick(out=tmp_path / "run").fit(X, y)  # complete: nothing is searched again
     assert (again.predict(X) == first.predict(X)).all()
     assert (tmp_path / "run" / "ledger.db").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_does_the_work(dask_cluster: DaskPrograms) -> None:
+    X, y = iris()
+    model = quick(executor="dask", address=dask_cluster.address).fit(X, y)
+    assert model.score(X, y) > 0.9
+    with pytest.raises(InputError, match="no Dask scheduler"):
+        quick(executor="dask", address="tcp://127.0.0.1:9").fit(X, y)

@@ -73,9 +73,9 @@ def test_workers_that_do_not_share_the_folder_are_told_and_nothing_is_left(
         ),
         (["--executor", "dask", "--address", "nowhere"], "no Dask scheduler at 'nowhere': missing port"),
         (["--executor", "dask", "--address", "ftp://h:1"], "unknown address scheme 'ftp'"),
-        (["--executor", "dask"], "expected the address of a scheduler with --executor dask, got none"),
-        (["--address", "tcp://127.0.0.1:9"], "with --executor dask alone, got --executor local"),
-        (["--executor", "cloud"], "expected --executor to be 'local' or 'dask', got 'cloud'"),
+        (["--executor", "dask"], "expected the address of a scheduler with the executor 'dask', got none"),
+        (["--address", "tcp://127.0.0.1:9"], "an address with the executor 'dask' alone"),
+        (["--executor", "cloud"], "expected executor to be 'local' or 'dask', got 'cloud'"),
         (["--trial-cpu", "0"], "--trial-cpu"),
     ],
 )

@@ -110,9 +110,9 @@ def test_an_address_where_nobody_listens_is_told_at_once(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"executor": "dask"}, "expected the address of a scheduler with --executor dask"),
-        ({"address": "tcp://127.0.0.1:1"}, "with --executor dask alone, got --executor local"),
-        ({"executor": "cloud"}, "expected --executor to be 'local' or 'dask', got 'cloud'"),
+        ({"executor": "dask"}, "expected the address of a scheduler with the executor 'dask'"),
+        ({"address": "tcp://127.0.0.1:1"}, "an address with the executor 'dask' alone"),
+        ({"executor": "cloud"}, "expected executor to be 'local' or 'dask', got 'cloud'"),
         ({"executor": "dask", "address": "tcp://h:1", "gpus": 1.0}, "--gpus with --executor local alone"),
     ],
 )

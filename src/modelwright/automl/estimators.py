@@ -46,6 +46,8 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
         folds: int | None = None,
         jobs: int | None = None,
         memory_mb: float | None = None,
+        executor: str = "local",
+        address: str = "",
         random_state: int = 0,
         out: str | Path | None = None,
     ) -> None:
@@ -58,6 +60,8 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
         self.folds = folds
         self.jobs = jobs
         self.memory_mb = memory_mb
+        self.executor = executor
+        self.address = address
         self.random_state = random_state
         self.out = out
 
@@ -111,6 +115,8 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
             tuner=self.tuner,
             jobs=self.jobs or 0,
             memory_mb=self.memory_mb,
+            executor=self.executor,
+            address=self.address,
         )
         folder = Path(self.out) if self.out else self._temporary_folder()
         result = fit_table(None, settings, out=folder, tables=tables, started_s=started_s)
@@ -204,6 +210,10 @@ class TabularClassifier(ClassifierMixin, _TabularEstimator):  # type: ignore[mis
         Trials at a time; one per core by default.
     memory_mb : float, optional
         Limit of each trial.
+    executor : {"local", "dask"}, default="local"
+        Where trials run: on this machine, or on a Dask cluster whose workers reach the folder `out`.
+    address : str, default=""
+        Of the scheduler of the cluster.
     random_state : int, default=0
         All randomness derives from it.
     out : str or Path, optional

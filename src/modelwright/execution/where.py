@@ -1,4 +1,4 @@
-"""Which executor, and which cluster, a command's trials run on: values that can be kept and sent."""
+"""Which executor, and which cluster, trials run on: values that can be kept and sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLUSTER_AWAY = ("E_ADDRESS", "E_CLUSTER_AWAY")
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A place for trials, as a command line names it.
+    """A place for trials, as a command line or an estimator names it.
 
     Parameters
     ----------
@@ -47,18 +47,18 @@ class Where:
     def __post_init__(self) -> None:
         if self.executor not in ("local", "dask"):
             raise InputError(
-                f"expected --executor to be 'local' or 'dask', got {self.executor!r:.60}.", code="E_NAME"
+                f"expected executor to be 'local' or 'dask', got {self.executor!r:.60}.", code="E_NAME"
             )
         if self.is_cluster and not self.address:
             raise InputError(
-                "expected the address of a scheduler with --executor dask, got none.",
-                hint="Add the one that the scheduler prints when it starts, like --address tcp://10.0.0.1:8786.",
+                "expected the address of a scheduler with the executor 'dask', got none.",
+                hint="Give the one that the scheduler prints when it starts, like tcp://10.0.0.1:8786.",
                 code="E_ADDRESS",
             )
         if self.address and not self.is_cluster:
             raise InputError(
-                f"expected --address {self.address!r:.60} with --executor dask alone, got --executor "
-                f"{self.executor}.",
+                f"expected an address with the executor 'dask' alone, got {self.address!r:.60} with "
+                f"{self.executor!r}.",
                 code="E_ADDRESS",
             )
 
