@@ -64,6 +64,26 @@ def test_workers_that_do_not_share_the_folder_are_told_and_nothing_is_left(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dask", "t.csv"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/cwd")
+def test_a_worker_leaves_a_fit_alone_whose_folder_the_cluster_does_not_see(
+    script: Command, table: str, tmp_path: Path, own_dask_cluster: DaskPrograms
+) -> None:
+    run = Path("/proc/self/cwd/runs/x")
+    done = script("fit", table, "--target", "y", "--methods", "dt", "--trials", "1", "--out", str(run), "-q")
+    assert done.code == 0, done.err
+    study = Study.load("x", storage=tmp_path / "runs" / "x" / "ledger.db")
+    study.set_budget(3)
+    study.close()
+    where = ("--executor", "dask", "--address", own_dask_cluster.address)
+    done = script("worker", "--storage", f"sqlite:///{run}/ledger.db", *where)
+    assert done.code == 2
+    assert "2 of 2 workers of the Dask cluster do not see the folder '/proc/self/cwd/runs/x'" in done.err
+    study = Study.load("x", storage=tmp_path / "runs" / "x" / "ledger.db")
+    assert len(study.trials) == 1
+    study.close()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
