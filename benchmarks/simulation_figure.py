@@ -61,6 +61,9 @@ def panel(axes: Any, lines: list[dict[str, str]], name: str, factor: float) -> N
 
 def main() -> None:
     """Read the table and draw it."""
+    if len(sys.argv) == 1:  # as one of all benchmarks
+        print("nothing is drawn: give it the table of benchmarks/simulation.py and the name of the figure")
+        return
     source, target = map(Path, sys.argv[1:])
     with source.open(newline="", encoding="utf-8") as file:
         draw(list(csv.DictReader(file)), target)

@@ -77,6 +77,23 @@ def test_the_ledger_is_asked_again_while_others_hold_the_last_trials() -> None:
     assert engine.handle(e.Tick(0.6)) == [e.ClaimTrial()]
 
 
+def test_the_ledger_is_asked_more_and_more_seldom_the_longer_it_has_nothing_to_give() -> None:
+    engine = e.Engine(slots=1, poll_s=0.25, most_patient_s=2.0)
+
+    def pause_s(now_s: float) -> float:
+        assert engine.handle(e.Tick(now_s)) == [e.ClaimTrial()]
+        engine.handle(e.NothingToClaim(NoClaim("busy"), now_s))
+        return engine.due_s - now_s
+
+    moments = {0.0: 0.25, 2.0: 0.25, 4.0: 0.5, 8.0: 1.0, 16.0: 2.0, 1000.0: 2.0}
+    assert {now_s: pause_s(now_s) for now_s in moments} == moments
+    engine.handle(e.Tick(1002.0))
+    engine.handle(e.Claimed(claim(7)))
+    engine.handle(e.Proposed(7))
+    engine.handle(e.TaskEnded(7, cancelled=False))
+    assert pause_s(1010.0) == 0.25  # there was something, so the others' may come soon
+
+
 def test_the_deadline_ends_running_trials_and_gives_them_back() -> None:
     engine = e.Engine(slots=2, deadline_s=10.0)
     running(engine, 0, 1)

@@ -7,28 +7,33 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy.random import Generator
+    from numpy.random import Generator, SeedSequence
 
 __all__ = ["fresh_seed", "generator", "seed_for"]
 
-
-def _words(key: int | str) -> int:
-    # Names take part by a checksum, because hash() of a string differs between processes.
-    return key if isinstance(key, int) else zlib.crc32(key.encode())
+_WORD = 2**32
 
 
 def generator(seed: int, *path: int | str) -> Generator:
     """Return the generator that belongs to `path` under `seed`; equal arguments, equal stream."""
-    from numpy.random import PCG64, Generator, SeedSequence
+    import numpy as np
 
-    return Generator(PCG64(SeedSequence([seed, *(_words(key) for key in path)])))
+    return np.random.Generator(np.random.PCG64(_sequence(seed, path)))
 
 
 def seed_for(seed: int, *path: int | str) -> int:
     """Return a 32-bit integer seed that belongs to `path` under `seed`."""
-    from numpy.random import SeedSequence
+    return int(_sequence(seed, path).generate_state(1)[0])
 
-    return int(SeedSequence([seed, *(_words(key) for key in path)]).generate_state(1)[0])
+
+def _sequence(seed: int, path: tuple[int | str, ...]) -> SeedSequence:
+    import numpy as np
+
+    # Names take part by a checksum, because hash() of a string differs between processes.
+    words = [seed, *(key if isinstance(key, int) else zlib.crc32(key.encode()) for key in path)]
+    if min(words) >= 0 and max(words) < _WORD:  # the same stream, and an array of words is quicker taken in
+        return np.random.SeedSequence(np.array(words, np.uint32))
+    return np.random.SeedSequence(words)
 
 
 def fresh_seed() -> int:

@@ -19,6 +19,7 @@ __all__ = ["MAX_BYTES", "decode", "describe", "encode"]
 MAX_BYTES = 16 * 1024 * 1024  # of one result or message: more belongs in a file of the task's folder
 _MAX_MESSAGE = 10_000  # characters of an exception's text
 _MAX_TRACEBACK = 64_000
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def encode(value: Any, what: str) -> bytes:
@@ -32,7 +33,7 @@ def encode(value: Any, what: str) -> bytes:
         It is too large to pass.
     """
     try:
-        data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+        data = _json.encode(value).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{what} must be a JSON value (numbers, text, booleans, None, lists, mappings with text keys); "
@@ -51,7 +52,7 @@ def encode(value: Any, what: str) -> bytes:
 
 def decode(data: bytes) -> Any:
     """Return the value that `encode` wrote."""
-    return json.loads(data)
+    return json.loads(data.decode())  # given bytes, it would look for their encoding
 
 
 def describe(error: BaseException, skip: int = 0) -> ErrorInfo:

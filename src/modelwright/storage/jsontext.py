@@ -40,7 +40,7 @@ def _marked(value: Any) -> Any:
             if _LOOKS_LIKE_ONE.fullmatch(key):
                 return {"$" + key: _marked(item)}
         return {key: _marked(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_marked(item) for item in value]
     return value
 

@@ -18,11 +18,11 @@ from modelwright.storage.ledger_rows import TrialRow, clean_failure, killed_fail
 from modelwright.storage.plain import (
     clean_text,
     config_form,
-    config_key,
     end_form,
     failure_form,
     merged,
     plain,
+    plain_key,
     plain_reports,
     result_form,
 )
@@ -174,12 +174,14 @@ class StudyLedger(LedgerControl):
             if row.params == params:
                 return None  # the answer to the first call was lost
             raise StudyStateError(f"trial {claim.number} has a configuration already; it is written once.")
-        key = config_key(params, proposal.fidelity)
+        key = plain_key(params, proposal.fidelity)
         if unique and self._same.get(key):
             return min(self._same[key])
         row.params = params
         row.fidelity, row.parent, row.partition = proposal.fidelity, proposal.parent, proposal.partition
-        row.provenance, row.space_version = replace(provenance, turn=0), space_version
+        # The turn is kept in the event.
+        row.provenance = replace(provenance, turn=0) if provenance.turn else provenance
+        row.space_version = space_version
         self._same.setdefault(key, set()).add(row.number)
         self._move("propose", row, **config_form(key, provenance.turn))
         return None

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelwright.records import Budget, StudySpec, StudyState
 from modelwright.storage.answers import Event, Keep, StudyRecord
+from modelwright.storage.event_log import EventLog
 from modelwright.storage.plain import clean_text, merged, plain
 
 __all__ = ["LedgerClock", "LedgerHead", "signed"]
@@ -61,7 +62,7 @@ class LedgerHead:
     def __init__(self, study_id: int, spec: StudySpec, space: Mapping[str, Any], clock: LedgerClock) -> None:
         self.id = study_id
         self.spec = spec
-        self.events: list[Event] = []
+        self._events = EventLog()
         self.state = StudyState.PENDING
         self.abort = False
         self.issued = 0
@@ -79,7 +80,7 @@ class LedgerHead:
     def _write(self, kind: str, number: int | None = None, fence: int | None = None, **payload: Any) -> int:
         """Raise the revision, leave the event, and return the revision."""
         self._revision += 1
-        self.events.append(Event(self._revision, kind, number, fence, payload, self._clock.wall()))
+        self._events.append(kind, number, fence, payload, self._clock.wall())
         return self._revision
 
     def record(self) -> StudyRecord:
@@ -212,6 +213,6 @@ class LedgerHead:
         """See `Storage.spaces`."""
         return [plain(space) for space in self._spaces]
 
-    def events_since(self, since: int, limit: int) -> list[Event]:
-        """See `Storage.events`; the event of revision r is at position r - 1."""
-        return self.events[max(since, 0) : max(since, 0) + limit]
+    def events(self, since: int, limit: int) -> list[Event]:
+        """See `Storage.events`."""
+        return self._events.read(since, limit)

@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+_NOWHERE = Provenance()  # where a configuration comes from that there is not yet
+
+
 def lost_failure(attempts: int) -> Failure:
     """Return the failure of a trial whose worker fell silent in the last of `attempts` attempts."""
     last = "its only attempt" if attempts == 1 else f"attempt {attempts}, the last"
@@ -113,7 +116,7 @@ class TrialRow:
     attempts: int = 0
     space_version: int = 0
     enqueued: bool = False
-    provenance: Provenance = field(default_factory=Provenance)
+    provenance: Provenance = _NOWHERE
     user_attrs: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     duration_s: float | None = None

@@ -13,7 +13,7 @@ from modelwright.records import Artifact, Failure, Outcome, Report, TrialState
 from modelwright.storage.base import Changes, Claim
 from modelwright.storage.ledger_rows import AttemptRow, TrialRow, copy_report
 from modelwright.storage.ledger_tables import LedgerTables
-from modelwright.storage.plain import clean_text, config_key, merged
+from modelwright.storage.plain import clean_text, merged, plain_key
 
 __all__ = ["LedgerTrials"]
 
@@ -124,13 +124,13 @@ class LedgerTrials(LedgerTables):
         """Note the configuration of `row` as used, and return its key; "" without one."""
         if row.params is None:
             return ""
-        key = config_key(row.params, row.fidelity)
+        key = plain_key(row.params, row.fidelity)
         self._same.setdefault(key, set()).add(row.number)
         return key
 
     def _unkey(self, row: TrialRow) -> None:
         if row.params is not None:
-            self._same.get(config_key(row.params, row.fidelity), set()).discard(row.number)
+            self._same.get(plain_key(row.params, row.fidelity), set()).discard(row.number)
 
     # attempts ----------------------------------------------------------------------------------------
 
@@ -223,7 +223,8 @@ class LedgerTrials(LedgerTables):
 
     def holders(self) -> set[str]:
         """Return the ids of the workers that have a lease on a trial."""
-        return {row.worker for row in self._live(self._clock.tick())}
+        now = self._clock.tick()
+        return {row.worker for row in map(self.rows.__getitem__, self._running) if row.lease_until > now}
 
     def held_by(self, worker: str) -> list[int]:
         """Return the numbers of the trials that `worker` has a lease on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from modelwright.records import (
@@ -18,7 +17,6 @@ from modelwright.records import (
 from modelwright.storage.answers import Changes, Claim, Controls, Event, Finish, NoClaim
 from modelwright.storage.memory_studies import microseconds
 from modelwright.storage.memory_tables import MemoryTables
-from modelwright.storage.plain import plain
 
 if TYPE_CHECKING:
     from modelwright.storage.entries import AdoptedTrial, Attempt
@@ -78,13 +76,14 @@ class MemoryStorage(MemoryTables):
     def renew(self, claims: Sequence[Claim], lease_s: float) -> Controls:
         """See `Storage.renew`."""
         lost, stop, abort, states = set(), set(), set(), {}
+        lease_us = microseconds(lease_s)
         with self._lock:
             for claim in claims:
                 ledger = self._ledgers.get(claim.study_id)
                 if ledger is None:
                     lost.add(claim.number)
                     continue
-                gone, asked = ledger.renew(claim, microseconds(lease_s))
+                gone, asked = ledger.renew(claim, lease_us)
                 if gone:
                     lost.add(claim.number)
                 if asked:
@@ -167,8 +166,7 @@ class MemoryStorage(MemoryTables):
     def events(self, study_id: int, since: int = 0, limit: int = 1000) -> list[Event]:
         """See `Storage.events`."""
         with self._lock:
-            events = self._ledger(study_id).events_since(since, limit)
-            return [replace(event, payload=plain(event.payload)) for event in events]
+            return self._ledger(study_id).events(since, limit)
 
     def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
         """See `Storage.set_trial_attrs`."""

@@ -20,14 +20,17 @@ __all__ = [
     "failure_form",
     "merged",
     "plain",
+    "plain_key",
     "plain_reports",
     "result_form",
 ]
 
 PARTITION_STATES = ("incomplete", "gridding_done", "errored")
 
+_TEXT = frozenset({str})
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 _BASES = (bool, int, float, str)
+_sorted_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # ASCII only
 
 
 def plain(value: Any, what: str = "the value") -> Any:
@@ -55,15 +58,13 @@ def plain(value: Any, what: str = "the value") -> Any:
     """
     if type(value) in _ATOMS:
         return value
-    if isinstance(value, Mapping):
-        # The common case, a flat mapping, costs one pass.
-        if any(type(key) is not str for key in value):
+    if type(value) is dict or isinstance(value, Mapping):
+        if not _TEXT.issuperset(map(type, value)):
             wrong = next(key for key in value if type(key) is not str)
             raise InputError(f"expected {what} to have text keys, got the key {wrong!r}.")
-        return {
-            key: item if type(item) in _ATOMS else plain(item, f"{what}[{key!r}]")
-            for key, item in value.items()
-        }
+        if _ATOMS.issuperset(map(type, value.values())):
+            return dict(value)  # the common case, and the quickest
+        return {key: plain(item, f"{what}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [item if type(item) in _ATOMS else plain(item, f"{what}[{i}]") for i, item in enumerate(value)]
     for base in _BASES:
@@ -112,19 +113,23 @@ def config_key(params: Mapping[str, Any], fidelity: float | None) -> str:
     >>> config_key({"x": 1}, 3.0) == config_key({"x": 1}, 9.0)
     False
     """
-    form = [_canonical(plain(params, "params")), None if fidelity is None else float(fidelity)]
-    text = json.dumps(form, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return plain_key(plain(params, "params"), fidelity)
+
+
+def plain_key(params: Mapping[str, Any], fidelity: float | None) -> str:
+    """Return the `config_key` of a configuration that `plain` has made."""
+    form = [_canonical(params), None if fidelity is None else float(fidelity)]
+    return hashlib.sha256(_sorted_json.encode(form).encode("ascii")).hexdigest()
 
 
 def _canonical(value: Any) -> Any:
     """Return a plain value with each whole float as an int, so that equal numbers are written alike."""
-    if isinstance(value, dict):
+    if type(value) is float:
+        return int(value) if value.is_integer() else value
+    if type(value) is dict:
         return {key: _canonical(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if type(value) is list:
         return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
     return value
 
 
@@ -143,7 +148,7 @@ def config_form(key: str, turn: int = 0) -> dict[str, Any]:
 
 def end_form(state: TrialState, values: Sequence[float], failure: Failure | None) -> dict[str, Any]:
     """Return what an event says of how a trial ended, so that a change of its row can be told later."""
-    form = {"state": state.value, "values": [float(value) for value in values]}
+    form = {"state": state.value, "values": tuple(map(float, values))}
     return form if failure is None else {**form, "failure": failure.kind.value}
 
 

@@ -58,6 +58,8 @@ __all__ = [
     "Tick",
 ]
 
+_PATIENCE = 1 / 8  # the pause between two looks, as a part of the time that was waited
+
 # Events ----------------------------------------------------------------------------------------------
 
 
@@ -253,9 +255,10 @@ class Engine:
     grace_s : float
         How long running trials may go on after an interrupt.
     poll_s : float
-        How long to wait before the ledger is asked again when others hold the last trials.
+        How long to wait at first before the ledger is asked again when others hold the last trials.
     most_patient_s : float
-        The longest time between two looks for an abandoned trial while all trials that are held wait.
+        The longest time between two such looks, and between two for an abandoned trial while all trials that
+        are held wait.
     """
 
     slots: int
@@ -265,6 +268,7 @@ class Engine:
     most_patient_s: float = 2.0
     _flights: Flights = field(default_factory=Flights)
     _next_claim_s: float = -math.inf
+    _refused_since_s: float = math.inf  # the ledger has given nothing since then
     _claiming: bool = False
     _ending: str = ""  # why no more trials are started; empty while they are
     _spent: bool = False  # the ledger has nothing left for anybody, as of the last answer
@@ -377,6 +381,7 @@ class Engine:
     def _claimed(self, claim: Claim, ready: bool) -> list[Instruction]:
         self._claiming = False
         self._spent = False
+        self._refused_since_s = math.inf
         flight = self._flights.get(claim.number)
         if flight is not None and flight.started:
             # Its lease had run out while it ran here: it goes on under the new claim, or goes back with it.
@@ -430,8 +435,11 @@ class Engine:
             self._next_claim_s = -math.inf  # these stood in the way of a clear answer
             first = self._flights.get(held[0])
             return self._release(held, first.why if first else "")
-        # Asked again when a trial of ours ends, or after a pause, since others' trials may come back.
-        self._next_claim_s = now_s + self.poll_s
+        # Asked again when a trial of ours ends, or after a pause, since others' trials may come back. Who has
+        # waited for long can wait a little longer: at the end of a study thousands of workers ask.
+        self._refused_since_s = min(self._refused_since_s, now_s)
+        pause_s = max(self.poll_s, (now_s - self._refused_since_s) * _PATIENCE)
+        self._next_claim_s = now_s + min(pause_s, max(self.poll_s, self.most_patient_s))
         if answer.reason == "complete" and self._flights:
             return self._end("stopped") + self._end_if_empty()
         if answer.reason != "busy":

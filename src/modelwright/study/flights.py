@@ -50,6 +50,7 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[int, Flight] = {}
         self._at: dict[Phase, dict[int, None]] = {phase: {} for phase in Phase}
+        self._before_start = [self._at[phase] for phase in _NOT_STARTED]
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -83,7 +84,7 @@ class Flights:
     @property
     def started(self) -> int:
         """How many tasks were submitted."""
-        return len(self._flights) - sum(len(self._at[phase]) for phase in _NOT_STARTED)
+        return len(self._flights) - sum(map(len, self._before_start))
 
     @property
     def waiting(self) -> list[int]:

@@ -162,8 +162,9 @@ class LeaseKeeper:
         study_id = claims[0].study_id
         with self._lock:
             heard = self._heard
+            told = controls.lost | controls.stop
             # A trial that was given back and claimed anew meanwhile has another claim now.
-            same = {claim.number for claim in claims if self._claims.get(claim.number) is claim}
+            same = {c.number for c in claims if c.number in told and self._claims.get(c.number) is c}
             heard.lost |= controls.lost & same
             heard.stop |= controls.stop & same
             heard.state = controls.state.get(study_id)

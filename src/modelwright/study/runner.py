@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -375,7 +375,7 @@ class Runner:
     # instructions ------------------------------------------------------------------------------------
 
     def _claim(self) -> e.Event:
-        answer = self._storage.claim(self._study_id, self._worker.id, uuid.uuid4().hex, self._lease_s)
+        answer = self._storage.claim(self._study_id, self._worker.id, secrets.token_hex(16), self._lease_s)
         now = self._clock()
         if isinstance(answer, NoClaim):
             if answer.reason == "busy":
@@ -395,7 +395,9 @@ class Runner:
     def _reap(self, now: float) -> None:
         if now >= self._next_reap_s:
             self._next_reap_s = now + _REAP_S
-            forfeit_dead_workers(self._storage, self._study_id, self._worker)
+            self._view.refresh()
+            if self._view.unfinished > len(self._attempts):  # else nobody holds a trial but this run
+                forfeit_dead_workers(self._storage, self._study_id, self._worker)
 
     def _propose(self, number: int) -> e.Event:
         attempt = self._attempts[number]

@@ -9,9 +9,9 @@ one see the same.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from modelwright.records import History, Objective, Report, Trial, TrialState
@@ -72,11 +72,9 @@ class LedgerView:
         with self._reading:
             self._refresh()
 
-    @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
+    def still(self) -> AbstractContextManager[object]:
         """Keep other threads from moving this copy, for as long as an optimizer looks at it."""
-        with self._reading:
-            yield
+        return self._reading
 
     def _refresh(self) -> None:
         changes = self._storage.changes(self.record.id, self._revision)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from operator import attrgetter
 
 import pytest
@@ -24,8 +25,9 @@ from modelwright.execution.simulated import (
     sleep,
 )
 from modelwright.records import Component, FailureKind, TrialState
-from modelwright.storage import MemoryStorage
+from modelwright.storage import MemoryStorage, NoClaim
 from modelwright.study import Callback
+from modelwright.study.worker import this_worker
 from modelwright.testing.audit import audit
 
 SPACE = Space(x=Float(0, 1), layers=Int(1, 4))
@@ -242,6 +244,41 @@ def test_a_name_is_enough_for_trials_that_tell_their_time():
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 12
     for trial in study.trials:
         assert trial.duration.total_seconds() == pytest.approx(27 * 60.0 * trial.params["layers"], abs=0.1)
+
+
+def test_the_end_of_a_run_costs_little_however_long_its_last_trials_take(monkeypatch):
+    simulation, refused, looks = Simulation(lease_s=HOUR_S), [], []
+    claim = simulation.storage.claim
+
+    def watched(*arguments):
+        answer = claim(*arguments)
+        refused.extend([simulation.clock()] if isinstance(answer, NoClaim) else [])
+        return answer
+
+    monkeypatch.setattr(simulation.storage, "claim", watched)
+    monkeypatch.setattr(simulation.storage, "workers", lambda *_: looks.append(1) or [])
+    chance = {"duration": lambda argument, rng: 100 + 50 * argument["number"]}
+    simulation.run(value, 20, trials=20, chance=chance)
+    # 19 trials end before the last one, at which it is asked at once; in between every two seconds.
+    assert simulation.clock() == 1050.0
+    assert len(refused) < 19 + 1050 / 2 + 20
+    assert len(looks) == 1  # at the start; then nobody else holds a trial, so no worker may be dead
+
+
+def test_the_last_trial_of_a_worker_that_died_is_taken_over_at_once():
+    simulation = Simulation(lease_s=HOUR_S)
+    storage, study_id = simulation.storage, simulation.study.record.id
+    dead = replace(this_worker(storage), id="dead")  # of this process, and not at work
+    storage.register_worker(dead)
+
+    def function(trial):
+        if trial.number == 0:
+            assert storage.claim(study_id, dead.id, "its", HOUR_S).number == 2
+        return value(trial)
+
+    simulation.run(function, 2, trials=4, chance={"duration": 10.0})
+    assert simulation.clock() < 60
+    assert [trial.attempts for trial in storage.trials(study_id)] == [1, 1, 2, 1]
 
 
 def test_an_optimizer_that_learns_runs_as_it_is():

@@ -20,6 +20,7 @@ from modelwright.execution.simulated.stage import Said, Stage, awake
 __all__ = ["SimulatedExecutor"]
 
 _STARTUP_S = 0.02  # before a task that tells its time itself: nothing happens in no time at all
+_INTERRUPTED = End(EndKind.CANCELLED, detail="interrupted from the keyboard")
 _HELPER = Fate(None, 1.0, math.inf, End(EndKind.LOST), 0.0)
 
 
@@ -264,7 +265,7 @@ class SimulatedExecutor:
         """Call the function of a job whose time is over, in this thread."""
         assert job.slot is not None
         channel = _Channel(job, self._slots[job.slot], answer)
-        end = End(EndKind.CANCELLED, detail="interrupted from the keyboard")
+        end = _INTERRUPTED
         try:
             with awake():
                 end = call(job.task, channel, passing=(TaskCancelled, KeyboardInterrupt))
