@@ -64,7 +64,10 @@ def plain(value: Any, what: str = "the value") -> Any:
             raise InputError(f"expected {what} to have text keys, got the key {wrong!r}.")
         if _ATOMS.issuperset(map(type, value.values())):
             return dict(value)  # the common case, and the quickest
-        return {key: plain(item, f"{what}[{key!r}]") for key, item in value.items()}
+        return {
+            key: item if type(item) in _ATOMS else plain(item, f"{what}[{key!r}]")
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [item if type(item) in _ATOMS else plain(item, f"{what}[{i}]") for i, item in enumerate(value)]
     for base in _BASES:
