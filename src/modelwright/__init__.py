@@ -11,7 +11,7 @@ from modelwright._base.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from modelwright.space import Bool, Categorical, Constant, Float, Int, Ordinal, Space
-    from modelwright.study import Study
+    from modelwright.study import Script, Study, current_trial
 
 __version__ = "0.1.0"
 
@@ -22,16 +22,18 @@ __all__ = [
     "Float",
     "Int",
     "Ordinal",
+    "Script",
     "Space",
     "Study",
     "__version__",
+    "current_trial",
 ]
 
 __getattr__ = _lazy_names(
     __name__,
     {
         **dict.fromkeys(("Bool", "Categorical", "Constant", "Float", "Int", "Ordinal", "Space"), "space"),
-        "Study": "study",
+        **dict.fromkeys(("Script", "Study", "current_trial"), "study"),
     },
 )
 

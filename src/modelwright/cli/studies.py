@@ -159,7 +159,8 @@ def resume(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="module:function or path/to/file.py:function to evaluate here.", show_default=False
+            help="module:function, path/to/file.py:function or the path of a script to evaluate here.",
+            show_default=False,
         ),
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
@@ -172,8 +173,8 @@ def resume(
 
     A run of `fit` is resumed by its own command instead.
     """
-    from modelwright._base.registry import load_object
     from modelwright.cli.amounts import parse_count, parse_seconds
+    from modelwright.study.objective import load_objective
 
     total, limit_s = parse_count("--trials", trials), parse_seconds("--time", time)
     study = steering.open_study(name, storage)
@@ -183,7 +184,7 @@ def resume(
         answer_study(study.resume(), json=json)
         return
     _check_run_here(study.record, total, limit_s)
-    function = load_object(objective)
+    function = load_objective(objective)
     study.resume()
     study.run(function, trials=total, timeout=limit_s, parallel=jobs)
     if json:

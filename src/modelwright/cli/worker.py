@@ -46,7 +46,8 @@ def worker(
     objective: Annotated[
         str,
         typer.Option(
-            help="module:function or path/to/file.py:function, for studies that name none found here.",
+            help="module:function, path/to/file.py:function or the path of a script, for studies that name "
+            "none found here.",
             show_default=False,
         ),
     ] = "",

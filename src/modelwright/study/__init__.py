@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from modelwright.study.logged import LoggedFile
     from modelwright.study.results import TrialResult
     from modelwright.study.runner import Runner
+    from modelwright.study.script.current import ScriptTrial, current_trial
+    from modelwright.study.script.script import Script
     from modelwright.study.study import Study
     from modelwright.study.trial import RunningTrial, TrialPruned
     from modelwright.study.values import Result
@@ -21,9 +23,12 @@ __all__ = [
     "Result",
     "Runner",
     "RunningTrial",
+    "Script",
+    "ScriptTrial",
     "Study",
     "TrialPruned",
     "TrialResult",
+    "current_trial",
 ]
 
 # Loaded when first used: a trial's process needs no runner, and asking and telling needs no executor.
@@ -35,8 +40,11 @@ __getattr__ = lazy_names(
         "Result": "values",
         "Runner": "runner",
         "RunningTrial": "trial",
+        "Script": "script.script",
+        "ScriptTrial": "script.current",
         "Study": "study",
         "TrialPruned": "trial",
         "TrialResult": "results",
+        "current_trial": "script.current",
     },
 )

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from modelwright._base.seeds import seed_for
 from modelwright.errors import InputError, StudyNotFoundError, StudyStateError
 from modelwright.records import (
     Exhausted,
@@ -22,6 +21,7 @@ from modelwright.records import (
     Wait,
 )
 from modelwright.storage.base import Claim, Finish, NoClaim, Storage, StudyRecord
+from modelwright.study.argument import trial_argument
 from modelwright.study.leases import LeaseKeeper
 from modelwright.study.proposing import Proposer
 from modelwright.study.trial import RunningTrial
@@ -91,15 +91,8 @@ class AskedTrials:
         asked = self._open[claim.number] = _Asked(claim, time.monotonic(), attrs)
         assert self._leases is not None
         self._leases.add(claim)
-        argument = {
-            "number": claim.number,
-            "params": params,
-            "seed": seed_for(spec.seed, claim.number, "trial"),
-            "attempt": claim.attempts,
-            "fidelity": claim.fidelity,
-            "user_attrs": asked.attrs,
-            "objectives": [objective.name for objective in spec.objectives],
-        }
+        resumed = None if self._folder is None else self.files.resume(claim, 0)
+        argument = trial_argument(spec, claim, params, asked.attrs, resume_from=resumed)
         return RunningTrial(_Line(self, asked), argument)
 
     def tell(self, number: int, values: Any, state: TrialState) -> None:

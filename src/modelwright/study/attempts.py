@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Attempt:
         Real values, once proposed.
     reports, unwritten : list of Report
         All that it reported, and those of them that the ledger does not hold yet.
+    earlier : sequence of Report
+        What earlier attempts had reported, where this one goes on from their checkpoint.
     folder : Path, optional
         Where it leaves files.
     files : list of LoggedFile
@@ -55,6 +57,7 @@ class Attempt:
     attrs: dict[str, Any] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     unwritten: list[Report] = field(default_factory=list)
+    earlier: Sequence[Report] = ()
     unwritten_since: float = 0.0
     folder: Path | None = None
     files: list[LoggedFile] = field(default_factory=list)
@@ -64,8 +67,13 @@ class Attempt:
     spoilt: bool = False
 
     def curve(self, objective: Objective) -> list[tuple[float, float]]:
-        """Return (step, loss) by step, folds averaged; the last report for a step counts."""
-        newest = {(report.step, report.fold): report.values for report in self.reports}
+        """Return (step, loss) by step, folds averaged; the last report for a step counts.
+
+        Of what earlier attempts have reported, the part before this one's newest step belongs to it.
+        """
+        last = max((report.step for report in self.reports), default=-math.inf)
+        earlier = [report for report in self.earlier if report.step < last]
+        newest = {(report.step, report.fold): report.values for report in [*earlier, *self.reports]}
         by_step: dict[float, list[float]] = {}
         for (step, _), values in newest.items():
             if objective.name in values:

@@ -41,7 +41,7 @@ def outcome_of(
     ----------
     end : End
         Its result, if it has one, is what `ObjectiveCall` returned: ``{"values": [...]}``,
-        ``{"failure": {...}}`` or ``{"pruned": True}``, with ``metrics`` and ``cost``.
+        ``{"failure": {...}}`` or ``{"pruned": True}``, with ``metrics``, ``cost`` and ``exit_code``.
     pruned : bool
         Whether the scheduler told the trial to stop.
     last_values : tuple of float
@@ -51,12 +51,15 @@ def outcome_of(
     values: tuple[float, ...] = ()
     metrics: Mapping[str, Any] = {}
     cost: float | None = None
+    exit_code = end.exit_code
     if end.kind is EndKind.RESULT:
         metrics, cost = end.result.get("metrics", {}), end.result.get("cost")
+        exit_code = end.result.get("exit_code")
+        early = pruned or end.result.get("pruned", False)
         if "values" in end.result:
-            state = TrialState.PRUNED if pruned else TrialState.COMPLETE
+            state = TrialState.PRUNED if early else TrialState.COMPLETE
             values = tuple(end.result["values"])
-        elif pruned or end.result.get("pruned"):
+        elif early and not end.result.get("exit_code"):
             state, values = TrialState.PRUNED, last_values
         else:
             failure = _failure_from(end.result["failure"])
@@ -79,11 +82,13 @@ def outcome_of(
         metrics=metrics,
         duration_s=end.wall_s,
         peak_memory_mb=end.peak_memory_mb,
-        exit_code=end.exit_code,
+        exit_code=exit_code,
         log_location=log_location,
         cost=cost,
     )
 
 
 def _failure_from(item: Mapping[str, str]) -> Failure:
-    return Failure(FailureKind(item["kind"]), item["message"], item.get("code", ""))
+    return Failure(
+        FailureKind(item["kind"]), item["message"], item.get("code", ""), item.get("traceback", "")
+    )

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from modelwright.errors import ModelwrightError, StorageUnavailableError
 from modelwright.execution.base import EndKind
-from modelwright.records import Artifact, Outcome
+from modelwright.records import Artifact, Outcome, TrialState
 from modelwright.storage.base import Claim, Storage
+from modelwright.study.checkpoints import attempt_folder, newest_checkpoint, remove_checkpoints
 from modelwright.study.logged import LoggedFile
 
 if TYPE_CHECKING:
@@ -172,7 +173,22 @@ class TrialFiles:
         root = self.folder
         if root is None and self._served:
             root = self._made_scratch().path
-        return None if root is None else root / "trials" / f"{claim.number}-{claim.fence}"
+        return None if root is None else attempt_folder(root, claim.number, claim.fence)
+
+    def resume(self, claim: Claim, parent_fence: int) -> Path | None:
+        """Return the checkpoint that an attempt goes on from: of an earlier one, or of its parent's last."""
+        if self.folder is None:
+            return None
+        found = newest_checkpoint(self.folder, claim.number, claim.fence - 1)
+        if found is None and claim.parent is not None:
+            found = newest_checkpoint(self.folder, claim.parent, parent_fence)
+        return found
+
+    def finished(self, claim: Claim, outcome: Outcome) -> None:
+        """Remove the checkpoints of a trial that nobody will go on from."""
+        if self.folder is not None and outcome.state is TrialState.COMPLETE and claim.fidelity is None:
+            kept = [artifact.location for artifact in outcome.artifacts]
+            remove_checkpoints(self.folder, claim.number, claim.fence, kept)
 
     def _made_scratch(self) -> Scratch:
         if self._scratch is None:

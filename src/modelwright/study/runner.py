@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright._base.clock import Clock
-from modelwright._base.seeds import seed_for
 from modelwright.errors import (
     ModelwrightError,
     StaleClaimError,
@@ -40,10 +39,12 @@ from modelwright.records import (
     Wait,
 )
 from modelwright.schedulers import Scheduler
-from modelwright.storage.base import Finish, NoClaim, WorkerInfo
+from modelwright.storage.base import Claim, Finish, NoClaim, WorkerInfo
 from modelwright.study import engine as e
+from modelwright.study.argument import trial_argument
 from modelwright.study.attempts import Attempt, Desk
 from modelwright.study.budgets import is_over
+from modelwright.study.call import ObjectiveCall
 from modelwright.study.callbacks import Callback
 from modelwright.study.hopeless import Hopeless
 from modelwright.study.leases import LeaseKeeper
@@ -53,7 +54,6 @@ from modelwright.study.publishing import TrialFiles
 from modelwright.study.signals import Interrupts
 from modelwright.study.spool import SpooledResult, write_spool
 from modelwright.study.stand_in import StandIn
-from modelwright.study.trial import ObjectiveCall
 from modelwright.study.values import last_values
 from modelwright.study.worker import forfeit_dead_workers
 
@@ -427,27 +427,37 @@ class Runner:
             attempt.params = self._proposer.load(claim.params)
             attempt.attrs = dict(self._view.trials[number].user_attrs)
         place = attempt.folder = self._files.place(claim)
-        argument = {
-            "number": number,
-            "params": attempt.params,
-            "seed": seed_for(spec.seed, number, "trial"),
-            "attempt": claim.attempts,
-            "fidelity": claim.fidelity,
-            "user_attrs": attempt.attrs,
-            "objectives": [objective.name for objective in spec.objectives],
-            "folder": None if place is None else str(place),
-        }
+        resumed = self._files.resume(claim, self._parent_fence(claim))
+        if resumed is not None:
+            attempt.earlier = self._view.reports(number)
+        argument = trial_argument(
+            spec,
+            claim,
+            attempt.params,
+            attempt.attrs,
+            folder=place,
+            resume_from=resumed,
+            own_process=self.executor.isolates,
+            grace_s=self._limits.grace_s,
+        )
         # What a trial prints is kept where its files stay, and is this process's own output elsewhere.
         output = place if self.executor.isolates and self._files.folder is not None else None
         task = Task(f"{number}-{claim.fence}", self._call, argument, output, self._limits)
         attempt.job = self.executor.submit(task)
         attempt.job.attrs["number"] = number
 
+    def _parent_fence(self, claim: Claim) -> int:
+        """Return the newest attempt at the trial that this one was promoted from; 0 without one."""
+        parent = None if claim.parent is None else self._view.trials.get(claim.parent)
+        return 0 if parent is None else parent.fence
+
     def _finish(self, number: int) -> None:
         attempt = self._attempts[number]
         self._desk.write_reports(attempt)
         outcome = self._outcome(attempt)
         answer = self._storage.finish(attempt.claim, outcome, attempt.claim.claim_id)
+        if answer is Finish.ACCEPTED:
+            self._files.finished(attempt.claim, outcome)
         self._forget(number)
         if answer is Finish.STALE:
             _log.warning(

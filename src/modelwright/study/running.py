@@ -17,11 +17,11 @@ from modelwright.execution.devices import DeviceLease, lease_devices
 from modelwright.records import StudyState
 from modelwright.schedulers import Scheduler, make_scheduler
 from modelwright.storage.base import WorkerInfo
+from modelwright.study.call import ObjectiveCall
 from modelwright.study.callbacks import Callback, FunctionCallback
 from modelwright.study.engine import Engine
 from modelwright.study.objective import check_objective
 from modelwright.study.runner import Runner
-from modelwright.study.trial import ObjectiveCall
 from modelwright.study.worker import forfeit_dead_workers, retire, this_worker
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run_study(
     own or else the current one.
     """
     started = time.monotonic()
-    check_objective(function)
+    check_objective(function, study._proposer.full_space(), here=executor in ("local", "thread", "inline"))
     _whole("parallel", parallel, least=1)
     _positive("timeout", timeout)
     _positive("trial_timeout", trial_timeout)

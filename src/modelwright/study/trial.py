@@ -1,18 +1,16 @@
-"""The handle that an objective gets for its trial, and the call of the objective itself."""
+"""The handle that an objective gets for its trial."""
 
 from __future__ import annotations
 
 import builtins
-import inspect
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelwright._base.seeds import generator
 from modelwright.errors import InputError
-from modelwright.records import Failure, Objective
-from modelwright.study.values import Result, read_values
+from modelwright.study import checkpoints
+from modelwright.study.notice import Notice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from modelwright.execution.base import Channel
     from modelwright.study.logged import LoggedFile
 
-__all__ = ["ObjectiveCall", "RunningTrial", "TrialPruned"]
+__all__ = ["RunningTrial", "TrialPruned"]
 
 
 class TrialPruned(Exception):  # noqa: N818 - the name that users of other tools know
@@ -62,9 +60,12 @@ class RunningTrial:
         self.fidelity: float | None = argument.get("fidelity")
         self.user_attrs: dict[str, Any] = _Attributes(channel, argument.get("user_attrs", {}))
         self._folder: str | None = argument.get("folder")
-        self._objective: str = argument["objectives"][0]
+        self._argument = argument
+        self._objective: str = argument["objectives"][0]["name"]
         self._logged: set[str] = set()
         self._stopped = False
+        self._temporary: Path | None = None
+        self._notice = Notice(channel, own_process=argument["own_process"])
 
     @property
     def folder(self) -> Path | None:
@@ -77,6 +78,76 @@ class RunningTrial:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """A folder of this attempt's own for what a later one can go on from; made when it is asked for.
+
+        From then on a trial that has to go (the study is paused "now", or its worker is taken away) is not
+        ended at once: `should_stop` is true, and there is a grace of a few seconds to write a checkpoint and
+        return. What it returns then does not count, and no attempt is spent.
+
+        Write a file under another name first and rename it, so that what is there is always whole. Where the
+        study has no place for files, the folder goes with the attempt.
+        """
+        self._notice.listen()
+        folder = self._some_folder() / checkpoints.NAME
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def asked_to_go(self) -> builtins.bool:
+        """Whether this trial, which has a `checkpoint_dir`, is to be given back and goes on later.
+
+        `should_stop` is true then as well, and when the scheduler wants an end for good.
+        """
+        return self._notice.given
+
+    @property
+    def resume_from(self) -> Path | None:
+        """The folder of the newest checkpoint of an earlier attempt, or of the trial that this one continues.
+
+        None where there is none, or where it is not in reach.
+
+        Examples
+        --------
+        >>> from modelwright import Float, Space, Study
+        >>> def f(trial):
+        ...     first = 0
+        ...     if trial.resume_from is not None:
+        ...         first = int((trial.resume_from / "epoch").read_text())
+        ...     for epoch in range(first, 3):
+        ...         (trial.checkpoint_dir / "epoch").write_text(str(epoch + 1))
+        ...     return trial.params["x"]
+        >>> study = Study(Space(x=Float(0, 1)), seed=1)
+        >>> study.run(f, trials=1, executor="inline").trials[0].state.value
+        'complete'
+        """
+        folder = self._argument["resume_from"]
+        if folder is None or not checkpoints.is_there(folder):
+            return None
+        from pathlib import Path
+
+        return Path(folder)
+
+    def _some_folder(self) -> Path:
+        """Return the attempt's folder, or a temporary one where the study keeps no files."""
+        if (folder := self.folder) is not None:
+            return folder
+        if self._temporary is None:
+            import tempfile
+            from pathlib import Path
+
+            self._temporary = Path(tempfile.mkdtemp(prefix="modelwright-"))
+        return self._temporary
+
+    def _close(self) -> None:
+        """Leave nothing behind; ends the process by the signal that asked it to go, if one did."""
+        if self._temporary is not None:
+            import shutil
+
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        self._notice.close()
 
     @property
     def rng(self) -> Any:
@@ -104,7 +175,9 @@ class RunningTrial:
         values = value if isinstance(value, Mapping) else {self._objective: value}
         numbers = {str(name): _real(item, name) for name, item in values.items()}
         finite = {name: item for name, item in numbers.items() if math.isfinite(item)}
-        self._channel.send("report", {"step": _real(step, "step"), "values": finite, "fold": fold})
+        at = _real(step, "step")
+        if not self._notice.given:  # else it would be reported again by the next attempt
+            self._channel.send("report", {"step": at, "values": finite, "fold": fold})
 
     def log_artifact(self, path: str | Path, name: str | None = None, *, format: str = "") -> LoggedFile:
         """Keep a file with the trial, to be read from any machine by `Study.fetch_artifact`.
@@ -155,9 +228,12 @@ class RunningTrial:
         return logged
 
     def should_stop(self) -> builtins.bool:
-        """Return whether the scheduler wants this trial to end now; return its value so far if so."""
+        """Return whether this trial is to end now; return its value so far if so.
+
+        The scheduler wants it, or a trial that has a `checkpoint_dir` was asked to go.
+        """
         if not self._stopped:
-            self._stopped = bool(self._channel.ask("should_stop", None))
+            self._stopped = self._notice.given or bool(self._channel.ask("should_stop", None))
         return self._stopped
 
     def float(
@@ -226,42 +302,6 @@ class _Attributes(dict[str, Any]):
     def __ior__(self, other: Any) -> _Attributes:  # type: ignore[override, misc]
         self.update(other)
         return self
-
-
-class ObjectiveCall:
-    """Calls the user's function inside the trial's process; the task function of every trial."""
-
-    def __init__(self, function: Callable[[RunningTrial], Any], objectives: Sequence[Objective]) -> None:
-        self.function = function
-        self.objectives = tuple(objectives)
-
-    def __call__(self, channel: Channel, argument: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``{"values": [...]}``, ``{"pruned": True}`` or ``{"failure": {...}}``, JSON all."""
-        trial = RunningTrial(channel, argument)
-        owner = os.getpid()
-        try:
-            returned = self.function(trial)
-        except TrialPruned:
-            return {"pruned": True}
-        finally:
-            if os.getpid() != owner:
-                os._exit(0)  # a fork that came back from the objective: neither trial nor run are its own
-        if inspect.isawaitable(returned):
-            if inspect.iscoroutine(returned):
-                returned.close()
-            message = "the objective is asynchronous; expected a plain function that returns its value"
-            return {"failure": {"kind": "invalid", "message": message, "code": "E_ASYNC"}}
-        extra: dict[str, Any] = {}
-        if isinstance(returned, Result):
-            extra = {"metrics": dict(returned.metrics)}
-            if returned.cost is not None:
-                extra["cost"] = float(returned.cost)
-            returned = returned.values
-        values = read_values(returned, self.objectives)
-        if isinstance(values, Failure):
-            failure = {"kind": values.kind.value, "message": values.message, "code": values.code}
-            return {"failure": failure, **extra}
-        return {"values": list(values), **extra}
 
 
 def _real(value: Any, name: str) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from modelwright.errors import InputError
 from modelwright.records import Failure, FailureKind, Objective, Report
 
-__all__ = ["Result", "last_values", "read_values"]
+__all__ = ["Broken", "Result", "last_values", "read_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Result:
         Further results as JSON.
     cost : float, optional
         What the trial counts for in a budget of costs; the seconds that it ran by default.
+    pruned : bool
+        Whether the trial ended early; its last report stands for it if `values` is None.
 
     Examples
     --------
@@ -36,6 +38,7 @@ class Result:
     values: Any
     metrics: Mapping[str, Any] = field(default_factory=dict)
     cost: float | None = None
+    pruned: bool = False
 
     def __post_init__(self) -> None:
         cost = self.cost
@@ -43,6 +46,22 @@ class Result:
             isinstance(cost, bool) or not isinstance(cost, numbers.Real) or not 0 <= cost < math.inf
         ):
             raise InputError(f"expected the cost of a trial to be a number of at least 0, got {cost!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """How an objective failed that is no Python function: the failure, and the exit code of its process."""
+
+    failure: Failure
+    exit_code: int | None = None
+
+    def form(self) -> dict[str, Any]:
+        """Return it as JSON, as the result of a task."""
+        failure = self.failure
+        form: dict[str, Any] = {"kind": failure.kind.value, "message": failure.message, "code": failure.code}
+        if failure.traceback:
+            form["traceback"] = failure.traceback
+        return {"failure": form} if self.exit_code is None else {"failure": form, "exit_code": self.exit_code}
 
 
 def read_values(returned: Any, objectives: Sequence[Objective]) -> tuple[float, ...] | Failure:

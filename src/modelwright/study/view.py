@@ -129,6 +129,10 @@ class LedgerView:
         """The complete trial that is best by the first objective, the first of equals; None without any."""
         return None if self._best is None else self.trials[self._best[1]]
 
+    def reports(self, number: int) -> tuple[Report, ...]:
+        """Return what a trial has reported, in all its attempts, as last seen."""
+        return tuple(self._reports.get(number, ()))
+
     @property
     def unfinished(self) -> int:
         """How many trials wait or run."""

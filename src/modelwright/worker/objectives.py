@@ -8,14 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelwright._base.registry import load_object
 from modelwright.errors import InputError, ModelwrightError
 from modelwright.storage.base import StudyRecord
-from modelwright.study.objective import check_objective
+from modelwright.study.objective import check_objective, load_objective
 
 __all__ = ["NotRunnableError", "NotYetRunnableError", "Objectives"]
-
-_DEFAULT_NAME = "objective"  # of the function in a file that is named without one
 
 
 class NotRunnableError(InputError):
@@ -56,19 +53,20 @@ class Objectives:
         why = "it does not say which function to evaluate"
         for candidate in filter(None, (reference, self._given)):
             try:
-                return self._load(candidate)
+                function = self._load(candidate)
+                check_objective(function, record.spec.space)
+                return function
             except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
                 why = f"{candidate!r} cannot be loaded: {_in_words(error)}"
         raise NotRunnableError(
             f"the study {name!r} cannot be run here: {why.rstrip('.')}.",
-            hint="Name its function: --objective module:function or --objective path/to/file.py:function.",
+            hint="Name it: --objective module:function, --objective path/to/file.py:function, or "
+            "--objective path/to/script.sh.",
         )
 
     def _load(self, reference: str) -> Callable[..., Any]:
         if reference not in self._loaded:
-            whole = f"{reference}:{_DEFAULT_NAME}" if reference.endswith(".py") else reference
-            function = load_object(whole)
-            check_objective(function)
+            function = load_objective(reference)
             self._loaded[reference] = function
         return self._loaded[reference]
 

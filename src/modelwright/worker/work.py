@@ -11,8 +11,8 @@ from modelwright.errors import MissingDependencyError, ModelwrightError, Storage
 from modelwright.execution.base import Limits
 from modelwright.storage.base import Storage, StudyRecord
 from modelwright.study import Callback, Study
+from modelwright.study.call import ObjectiveCall
 from modelwright.study.folders import default_folder
-from modelwright.study.trial import ObjectiveCall
 from modelwright.worker.objectives import NotRunnableError, NotYetRunnableError, Objectives
 from modelwright.worker.options import WorkerOptions
 
