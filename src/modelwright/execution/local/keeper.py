@@ -28,7 +28,11 @@ from modelwright.execution.local.trial import Order
 from modelwright.execution.local.watch import CpuWatch, MemoryWatch, Watch
 from modelwright.execution.local.wire import BrokenWireError, Frame, Link, Tag
 
-__all__ = ["Keeper", "run_keeper"]
+__all__ = ["LEAVE", "Keeper", "run_keeper"]
+
+LEAVE = signal.SIGUSR1
+"""The signal by which a keeper is told to leave. Clusters send SIGTERM to every process of a job at once, and
+that must not take the grace from a trial: its coordinator hears it too, and decides."""
 
 _CONGESTED = 8 * 1024 * 1024  # bytes for the coordinator above which a trial that talks has to wait
 
@@ -265,12 +269,13 @@ def run_keeper(
         keeper = Keeper(Link(sock), signals, functions, resources, rooms)
 
         def wake(number: int, frame: object) -> None:
-            keeper.leaving = keeper.leaving or number == signal.SIGTERM
+            keeper.leaving = keeper.leaving or number == LEAVE
 
         signal.signal(signal.SIGCHLD, wake)
-        signal.signal(signal.SIGTERM, wake)  # what the kernel sends when the launcher dies
+        signal.signal(signal.SIGTERM, wake)
+        signal.signal(LEAVE, wake)  # also what the kernel sends when the launcher dies
         system.adopt_orphans()
-        system.die_with_parent(signal.SIGTERM, launcher)
+        system.die_with_parent(LEAVE, launcher)
         fit_to(resources)
         keeper.run()
         code = 0

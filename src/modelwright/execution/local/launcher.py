@@ -23,7 +23,7 @@ from modelwright.execution._common import summary
 from modelwright.execution._payload import describe
 from modelwright.execution.base import Function, Resources
 from modelwright.execution.local import disk, system
-from modelwright.execution.local.keeper import run_keeper
+from modelwright.execution.local.keeper import LEAVE, run_keeper
 from modelwright.execution.local.wire import Frame, Link, Tag
 
 __all__ = ["Launcher", "main"]
@@ -147,7 +147,7 @@ class Launcher:
     def _leave(self) -> NoReturn:
         """Wait for the keepers, which end as we do, then kill whatever is left."""
         self._link.close()
-        system.signal_all(list(self._keepers), signal.SIGTERM)
+        system.signal_all(list(self._keepers), LEAVE)
         poll = select.poll()
         poll.register(self._reader, select.POLLIN)
         for _ in range(20):

@@ -182,6 +182,7 @@ def _settle(keeper: int, resources: Resources) -> None:
     system.die_with_parent(signal.SIGKILL, keeper)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if resources.cores:
