@@ -30,5 +30,15 @@ def test_the_table(tmp_path: Path) -> None:
     assert ours > dummy + 0.3
 
 
+def test_the_shell_script(tmp_path: Path) -> None:
+    first, best = run("03_shell.py", tmp_path).splitlines()
+    ended, stopped = int(first.split()[0]), int(first.split()[-4])
+    assert ended + stopped == 15
+    assert stopped > 0
+    assert float(best.split()[-1]) < 0.1
+
+
 def test_each_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"01_function.py", "02_table.py"}
+    """The fourth is run by the tests of the trial handle, since it needs torch."""
+    examples = {"01_function.py", "02_table.py", "03_shell.py", "03_shell.sh", "04_ddp.py"}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == examples
