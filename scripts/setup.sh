@@ -67,6 +67,8 @@ user)
 dev)
     # Read by ourselves, because only a recent pip knows dependency groups.
     "$venv/bin/python" scripts/dependency_group.py dev >"$venv/dev-requirements.txt"
+    # For tests of trials of several ranks; by its exact version, so that no other one is looked at.
+    install "$(grep '^torch==' constraints.txt)"
     install --editable '.[tabular,plot,postgresql,mysql,server,http,dask]' --requirement "$venv/dev-requirements.txt"
     touch "$venv/.stamp-dev"
     ;;

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelwright import Float, Space
+from modelwright import Float, Script, Space
 from modelwright.records import Budget, StudySpec, StudyState
 from modelwright.storage.base import StudyRecord
 from modelwright.worker.objectives import NotRunnableError, Objectives
@@ -45,6 +45,9 @@ def test_an_objective_is_loaded_once() -> None:
     ("reference", "why"),
     [
         ("", "does not say which function"),
+        ("script:./nowhere.sh", "does not exist"),
+        ("script:sh -c {y}", "no such parameter"),
+        ('script:{"command"', "expected a script as JSON"),
         ("nowhere:f", "No module named 'nowhere'"),
         ("nowhere.py:f", "there is no file 'nowhere.py'"),
         ("found:h", "has no 'h'"),
@@ -66,3 +69,12 @@ def test_a_given_objective_is_for_studies_that_have_none() -> None:
     assert objectives.find(record(""))(None) == 1.0
     assert objectives.find(record("nowhere:f"))(None) == 1.0
     assert objectives.find(record("found.py:f"))(None) == 2.0
+
+
+def test_scripts_are_objectives_by_name_and_by_path(tmp_path: Path) -> None:
+    (tmp_path / "train.sh").write_text("echo")
+    script = Script("train.sh {x}")
+    assert Objectives().find(record(script.reference())) == script
+    assert Objectives("train.sh").find(record("")) == Script("train.sh")
+    assert Objectives("train.sh").find(record("nowhere:f")) == Script("train.sh")
+    assert Objectives("script:sh -c {x}").find(record("")) == Script("sh -c {x}")

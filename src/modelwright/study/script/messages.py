@@ -16,7 +16,7 @@ from modelwright.study.trial import RunningTrial
 
 __all__ = ["describe", "obey", "read_request", "to_request"]
 
-_TOLD = ("study", "number", "attempt", "seed", "fidelity", "objectives", "folder")  # of how it began
+_TOLD = ("study", "number", "attempt", "seed", "fidelity", "objectives")  # of how it began
 
 _FIELDS = {  # what may stand beside the verb
     "report": {"step", "fold"},
@@ -30,11 +30,12 @@ _PARAMETER = {"name", "kind", "options"}
 
 def describe(trial: RunningTrial) -> dict[str, Any]:
     """Return what a trial is, for those to whom its handle means nothing."""
-    resumed = trial.resume_from
+    folder, resumed = trial.folder, trial.resume_from
     return {
         **{name: trial._argument[name] for name in _TOLD},
         "params": dict(trial.params),
         "user_attrs": dict(trial.user_attrs),
+        "folder": None if folder is None else str(folder),
         "checkpoint_dir": str(trial.checkpoint_dir),
         "resume_from": None if resumed is None else str(resumed),
     }
