@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from modelwright.errors import InputError
@@ -33,7 +34,8 @@ class WorkerOptions:
     poll_s : float
         How often to look for work while waiting.
     objective : str
-        ``module:function`` or ``path/to/file.py:function``, for studies that name none that is found here.
+        ``module:function``, ``path/to/file.py:function`` or the path of a script, for studies that name none
+        that is found here.
     choose : {"order", "random"}
         Which of several studies of the same priority comes first: the oldest, or any.
     grace_s : float
@@ -87,10 +89,10 @@ class WorkerOptions:
             raise InputError("expected --gpus with --executor local alone, got --executor dask.")
         if self.slots < 1:
             raise InputError(f"expected --slots to be at least 1, got {self.slots!r}.")
-        if self.objective and ":" not in self.objective:
+        if self.objective and ":" not in self.objective and not Path(self.objective).is_file():
             raise InputError(
-                f"expected --objective to be module:function or path/to/file.py:function, "
-                f"got {self.objective!r}."
+                "expected --objective to be module:function, path/to/file.py:function or the path of a "
+                f"script, got {self.objective!r}."
             )
 
     def __repr__(self) -> str:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from modelwright import Categorical, Float, Script, Space, Study
-from modelwright.records import TrialState
+from modelwright.records import FailureKind, TrialState
+from modelwright.study import RunningTrial
 
 Write = Callable[[str, str], Path]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -193,13 +194,14 @@ def test_a_worker_that_is_taken_away_gives_its_trial_to_another(
 ) -> None:
     """Also where a cluster signals each process of the worker, those of the trial included."""
     write("epochs.sh", LEAVES)
-    study = Study(
-        Space(x=Float(0, 1)), storage="sqlite:///hub.db", name="s", seed=1, objective=Script("epochs.sh")
-    )
+    named = None if all_at_once else Script("./epochs.sh {x}")
+    study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", name="s", seed=1, objective=named)
     study.set_budget(1)
-    command = ("-m", "modelwright", "worker", "--storage", "sqlite:///hub.db", "--grace", "5s")
+    command = ["-m", "modelwright", "worker", "--storage", "sqlite:///hub.db", "--grace", "5s"]
+    command += ["--objective", "./epochs.sh"] if named is None else []
     worker = start_python(*command)
-    until(lambda: Path("held").exists())
+    until(lambda: Path("held").exists() or worker.poll() is not None)
+    assert worker.poll() is None, worker.communicate()
     below = psutil.Process(worker.pid).children(recursive=True) if all_at_once else []
     for process in (psutil.Process(worker.pid), *below):
         with contextlib.suppress(psutil.NoSuchProcess):  # a `sleep` of the script's
@@ -303,3 +305,106 @@ def test_reports_of_an_earlier_attempt_belong_to_the_curve() -> None:
     assert attempt.curve(Objective()) == []
     attempt.reports = [Report(3, {"value": 3.0})]
     assert attempt.curve(Objective()) == [(1, 11.0), (2, 12.0), (3, 3.0)]
+
+
+LOCKSTEP = """
+import sys
+from modelwright import Float, Script, Space, Study
+
+study = Study(Space(x=Float(0, 1)), storage="sqlite:///" + sys.argv[1], name="s", seed=1, reproducible=True,
+              scheduler="median", load_if_exists=True)
+study.run(Script("epochs.sh"), trials=9)
+"""
+
+
+@pytest.mark.slow
+def test_lock_step_gives_the_same_trials_after_a_kill_and_a_checkpoint(
+    write: Write, start_python: Start, until: Until
+) -> None:
+    write("epochs.sh", EPOCHS)
+    write("run.py", LOCKSTEP)
+    assert start_python("run.py", "whole.db").wait(120) == 0
+    write("hold", "")
+    for _ in range(2):
+        run = start_python("run.py", "torn.db")
+        until(lambda: Path("held").exists())
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        Path("held").unlink()
+    Path("hold").unlink()
+    assert start_python("run.py", "torn.db").wait(120) == 0
+    tables = []
+    for name in ("whole.db", "torn.db"):
+        study = Study.load("s", storage=f"sqlite:///{name}")
+        tables.append([(t.number, t.state, t.params, t.values) for t in study.trials])
+        study.close()
+    assert tables[0] == tables[1]
+    assert "pruned" in {state.value for _, state, _, _ in tables[0]}
+
+
+def test_a_trial_that_takes_too_long_has_failed_by_its_limit(write: Write) -> None:
+    write("train.sh", 'trap "exit 0" TERM; while :; do sleep 0.05; done')
+    study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", seed=1)
+    study.run(Script("train.sh"), trials=1, trial_timeout=0.5)
+    failure = study.trials[0].record.failure
+    assert failure is not None
+    assert (failure.kind, failure.code) == (FailureKind.TIMEOUT, "E_TIMEOUT")
+
+
+def test_a_checkpoint_of_the_trial_that_was_promoted(tmp_path: Path) -> None:
+    from modelwright.storage import open_storage
+    from modelwright.storage.base import Claim
+    from modelwright.study.publishing import TrialFiles
+
+    files = TrialFiles(open_storage("memory://"), 1, tmp_path)
+    child = Claim(1, 7, 2, "c", 1, parent=3)
+    assert files.resume(child, 2) is None
+    for name in ("3-1", "3-2", "7-2"):
+        (tmp_path / "trials" / name / "checkpoint").mkdir(parents=True)
+    (tmp_path / "trials" / "3-1" / "checkpoint" / "a").touch()
+    assert files.resume(child, 2) == tmp_path / "trials" / "3-1" / "checkpoint"  # the newer one is empty
+    (tmp_path / "trials" / "7-1" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "trials" / "7-1" / "checkpoint" / "a").touch()
+    assert files.resume(child, 2) == tmp_path / "trials" / "7-1" / "checkpoint"
+
+
+def test_a_checkpoint_folder_is_there_without_a_place_for_files() -> None:
+    found = []
+
+    def objective(trial: RunningTrial) -> float:
+        (trial.checkpoint_dir / "a").touch()
+        found.append(trial.checkpoint_dir)
+        assert trial.folder is None
+        assert trial.resume_from is None
+        return 1.0
+
+    study = Study(Space(x=Float(0, 1)), seed=1)
+    study.run(objective, trials=1, executor="inline")
+    assert study.trials[0].state is TrialState.COMPLETE
+    assert not found[0].parent.exists()
+
+
+def test_a_process_that_runs_several_trials_dies_of_the_signal_as_ever_after_each(write: Write) -> None:
+    def objective(trial: RunningTrial) -> float:
+        before = signal.getsignal(signal.SIGTERM)
+        _ = trial.checkpoint_dir
+        noted = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        return float(before is signal.SIG_DFL and noted)
+
+    study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", seed=1)
+    study.run(objective, trials=3, reuse=3)
+    assert [trial.values for trial in study.trials] == [(1.0,)] * 3
+
+
+def test_asked_trials_have_checkpoints_too(write: Write) -> None:
+    study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", seed=1)
+    first = study.ask()
+    (first.checkpoint_dir / "a").write_text("kept")
+    study.close()  # it is given back
+    study = Study.load(study.name, storage="sqlite:///hub.db")
+    again = study.ask()
+    assert again.number == first.number
+    assert again.resume_from is not None
+    assert (again.resume_from / "a").read_text() == "kept"
+    study.tell(again, 1.0)
+    study.close()
