@@ -17,7 +17,7 @@ from modelwright.schedulers import Decision, Scheduler, TrialView
 from modelwright.storage.base import Claim, Storage
 from modelwright.study.logged import LoggedFile
 from modelwright.study.proposing import Proposer
-from modelwright.study.publishing import Publication
+from modelwright.study.publication import Publication
 from modelwright.study.view import LedgerView
 
 __all__ = ["Attempt", "Desk"]

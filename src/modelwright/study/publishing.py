@@ -8,133 +8,31 @@ and the other trials of the run go on. What the store refuses is left out, and c
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelwright.errors import ModelwrightError, StorageUnavailableError
+from modelwright.errors import StorageError, StorageUnavailableError
 from modelwright.execution.base import EndKind
-from modelwright.records import Artifact, Outcome, TrialState
+from modelwright.records import Outcome, TrialState
 from modelwright.storage.base import Claim, Storage
-from modelwright.study.checkpoints import attempt_folder, newest_checkpoint, remove_checkpoints
+from modelwright.study.checkpoints import NAME as CHECKPOINT
+from modelwright.study.checkpoints import attempt_folder, is_there, newest_checkpoint, remove_checkpoints
 from modelwright.study.logged import LoggedFile
+from modelwright.study.publication import Publication, in_words
 
 if TYPE_CHECKING:
     from modelwright.storage.artifacts import ArtifactStore
     from modelwright.study.attempts import Attempt
     from modelwright.study.scratch import Scratch
 
-__all__ = ["Publication", "TrialFiles", "published"]
+__all__ = ["TrialFiles", "published"]
 
-_MOST_NAMES = 3  # in a warning
+_GIVING_BACK_S = 10.0  # for the checkpoint of a trial that is given back: its worker may have to go
 
 _log = logging.getLogger("modelwright")
-
-
-class Publication:
-    """What becomes of the files of one attempt.
-
-    Parameters
-    ----------
-    store : ArtifactStore
-        Where they go.
-    claim : Claim
-        The attempt.
-    files : sequence of LoggedFile
-        What it logged.
-
-    Attributes
-    ----------
-    artifacts : list of Artifact
-        Those that the store has taken.
-    refused : dict of str to list of str
-        Names of those that are left out, by the reason.
-    left : list of LoggedFile
-        Those that are still to be taken.
-    outage : StorageUnavailableError, optional
-        Why they are: the store was out of reach for as long as one waits for it.
-    done : bool
-        Whether nothing more will happen.
-    """
-
-    def __init__(self, store: ArtifactStore, claim: Claim, files: Sequence[LoggedFile]) -> None:
-        self.artifacts: list[Artifact] = []
-        self.refused: dict[str, list[str]] = {}
-        self.left = list(files)
-        self.outage: StorageUnavailableError | None = None
-        self.done = False
-        self._store = store
-        self._claim = claim
-        self._lock = threading.Lock()
-
-    def start(self, notify: Callable[[], None]) -> None:
-        """Begin in a thread, which calls `notify` when all is done."""
-        name = f"modelwright-files-{self._claim.number}"
-        threading.Thread(target=self._run_and_tell, args=[notify], name=name, daemon=True).start()
-
-    def _run_and_tell(self, notify: Callable[[], None]) -> None:
-        self.run()
-        with suppress(OSError, ValueError):  # the run is over, and so is whoever would hear
-            notify()
-
-    def run(self) -> None:
-        """Take one file after the other to the store."""
-        for file in tuple(self.left):
-            kept, why = None, ""
-            try:
-                kept = self._store.put(
-                    self._claim.number, self._claim.fence, file.name, file.path, format=file.format
-                )
-            except StorageUnavailableError as outage:
-                self.outage = outage
-                break
-            except Exception as error:  # whatever a store is made of: the result is worth more than a file
-                _log.debug("a file could not be kept", exc_info=True)
-                why = _in_words(error)
-            if not self._note(file, kept, why):
-                return
-        self.done = True
-
-    def _note(self, file: LoggedFile, kept: Artifact | None, why: str) -> bool:
-        with self._lock:
-            if self.done:  # nobody waits any more
-                return False
-            self.left.remove(file)
-            if kept is not None:
-                self.artifacts.append(kept)
-            else:
-                self._refuse(file, why)
-            return True
-
-    def stop(self) -> list[LoggedFile]:
-        """Take nothing more, and return what is left."""
-        with self._lock:
-            self.done = True
-            left, self.left = self.left, []
-        return left
-
-    def leave_out(self, why: str) -> None:
-        """Take nothing more, and say so of each file that is left."""
-        for file in self.stop():
-            self._refuse(file, why)
-
-    def _refuse(self, file: LoggedFile, why: str) -> None:
-        self.refused.setdefault(why, []).append(file.name)
-
-    def added_to(self, outcome: Outcome) -> Outcome:
-        """Return an outcome with the files that were taken, and words on those that were not, also logged."""
-        warnings = [_warning(names, why) for why, names in self.refused.items()]
-        for text in warnings:
-            _log.warning("trial %d: %s", self._claim.number, text)
-        metrics = outcome.metrics
-        if warnings:
-            own = metrics.get("warnings", [])
-            metrics = {**metrics, "warnings": [*(own if isinstance(own, list) else [own]), *warnings]}
-        return replace(outcome, metrics=metrics, artifacts=(*outcome.artifacts, *self.artifacts))
 
 
 class TrialFiles:
@@ -178,7 +76,7 @@ class TrialFiles:
     def resume(self, claim: Claim, parent_fence: int) -> Path | None:
         """Return the checkpoint that an attempt goes on from: of an earlier one, or of its parent's last."""
         if self.folder is None:
-            return None
+            return self._fetched(claim, parent_fence) if self._served else None
         found = newest_checkpoint(self.folder, claim.number, claim.fence - 1)
         if found is None and claim.parent is not None:
             found = newest_checkpoint(self.folder, claim.parent, parent_fence)
@@ -186,9 +84,39 @@ class TrialFiles:
 
     def finished(self, claim: Claim, outcome: Outcome) -> None:
         """Remove the checkpoints of a trial that nobody will go on from."""
-        if self.folder is not None and outcome.state is TrialState.COMPLETE and claim.fidelity is None:
+        if self.folder is not None and self._is_over(claim, outcome):
             kept = [artifact.location for artifact in outcome.artifacts]
             remove_checkpoints(self.folder, claim.number, claim.fence, kept)
+        elif self._is_over(claim, outcome) and self.folder is None and self._served and claim.fence > 1:
+            from modelwright.study.parcels import remove_parcels
+
+            with suppress(StorageError):  # they go with the study at the latest
+                remove_parcels(self._store(), claim.number)
+
+    @staticmethod
+    def _is_over(claim: Claim, outcome: Outcome) -> bool:
+        """Whether nobody will go on from a trial: a fidelity means that it may be promoted."""
+        return outcome.state is TrialState.COMPLETE and claim.fidelity is None
+
+    def _fetched(self, claim: Claim, parent_fence: int) -> Path | None:
+        """Bring the checkpoint that an attempt goes on from, if one was sent; else it begins anew."""
+        before = [(claim.number, claim.fence - 1)]
+        before += [] if claim.parent is None else [(claim.parent, parent_fence)]
+        place = self.place(claim)
+        assert place is not None
+        for number, fence in before:
+            if fence < 1:
+                continue
+            from modelwright.study.parcels import fetch_parcel
+
+            try:
+                if (found := fetch_parcel(self._store(), number, fence, place / "resumed")) is not None:
+                    return found
+            except StorageUnavailableError:
+                raise
+            except Exception as error:
+                _log.warning("trial %d begins anew: its checkpoint: %s", claim.number, in_words(error))
+        return None
 
     def _made_scratch(self) -> Scratch:
         if self._scratch is None:
@@ -197,13 +125,18 @@ class TrialFiles:
             self._scratch = Scratch()
         return self._scratch
 
-    def publication(self, claim: Claim, files: Sequence[LoggedFile]) -> Publication:
-        """Return the publication of files, to be started."""
+    def publication(
+        self, claim: Claim, files: Sequence[LoggedFile], checkpoint: Path | None = None
+    ) -> Publication:
+        """Return the publication of files, and of a checkpoint, to be started."""
+        return Publication(self._store(), claim, files, checkpoint)
+
+    def _store(self) -> ArtifactStore:
         from modelwright.storage.artifacts import store_for
 
         store = store_for(self._storage, self._study_id, self.folder)
         assert store is not None, "a trial without a place for files has logged one"
-        return Publication(store, claim, files)
+        return store
 
     # beside a run ------------------------------------------------------------------------------------
 
@@ -212,15 +145,28 @@ class TrialFiles:
         assert attempt.job is not None
         assert attempt.job.end is not None
         given_back = attempt.job.end.kind is EndKind.CANCELLED and not attempt.killed
-        if not attempt.files or given_back:
+        files = [] if given_back else attempt.files
+        checkpoint = self._to_send(attempt)
+        if not files and checkpoint is None:
             return False
-        attempt.publication = self.publication(attempt.claim, attempt.files)
-        self._waiting[attempt.claim.number] = (attempt, float("inf"))
+        attempt.publication = self.publication(attempt.claim, files, checkpoint)
+        until = time.monotonic() + _GIVING_BACK_S if given_back else float("inf")
+        self._waiting[attempt.claim.number] = (attempt, until)
         if self._notify is None:
             attempt.publication.run()
         else:
             attempt.publication.start(self._notify)
         return True
+
+    def _to_send(self, attempt: Attempt) -> Path | None:
+        """Return the checkpoint that an attempt without a result leaves, if no folder that stays has it."""
+        assert attempt.job is not None
+        end = attempt.job.end
+        over = end is not None and end.kind is EndKind.RESULT and "failure" not in end.result
+        if over or self.folder is not None or not self._served or attempt.folder is None:
+            return None
+        folder = attempt.folder / CHECKPOINT
+        return folder if is_there(folder) else None
 
     def hurry(self, number: int, within_s: float) -> None:
         """Wait no longer than `within_s` for the files of a trial, if they are waited for."""
@@ -292,16 +238,3 @@ def published(files: TrialFiles, claim: Claim, logged: Sequence[LoggedFile], out
     if publication.outage is not None:
         raise publication.outage
     return publication.added_to(outcome)
-
-
-def _warning(names: Sequence[str], why: str) -> str:
-    if len(names) == 1:
-        return f"the file {names[0]!r} was not kept: {why}"
-    first = ", ".join(repr(name) for name in names[:_MOST_NAMES])
-    return f"{len(names)} files were not kept ({first}{', ...' if len(names) > _MOST_NAMES else ''}): {why}"
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}."
-    return str(error) if isinstance(error, ModelwrightError) else f"{type(error).__name__}: {error}."
