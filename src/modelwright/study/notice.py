@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -47,6 +48,7 @@ class Notice:
         # A handler of the user's stays theirs, and only the main thread can have one at all.
         main = threading.current_thread() is threading.main_thread()
         if self._own_process and main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            _forget_in_forks()
             signal.signal(signal.SIGTERM, self._hear)
             self._installed = True
 
@@ -71,3 +73,15 @@ class Notice:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self._given = True
+
+
+@functools.cache
+def _forget_in_forks() -> None:
+    """Have processes that the trial forks die of the signal as ever, such as those of a pool."""
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _forget() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    if isinstance(getattr(handler, "__self__", None), Notice):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

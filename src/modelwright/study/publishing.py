@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrialFiles", "published"]
 
-_GIVING_BACK_S = 10.0  # for the checkpoint of a trial that is given back: its worker may have to go
-
 _log = logging.getLogger("modelwright")
 
 
@@ -140,8 +138,11 @@ class TrialFiles:
 
     # beside a run ------------------------------------------------------------------------------------
 
-    def begin(self, attempt: Attempt) -> bool:
-        """Publish what an attempt that has ended asked to keep; False if there is nothing to wait for."""
+    def begin(self, attempt: Attempt, within_s: float) -> bool:
+        """Publish what an attempt that has ended asked to keep; False if there is nothing to wait for.
+
+        The checkpoint of one that is given back is waited for no longer than `within_s`.
+        """
         assert attempt.job is not None
         assert attempt.job.end is not None
         given_back = attempt.job.end.kind is EndKind.CANCELLED and not attempt.killed
@@ -150,7 +151,7 @@ class TrialFiles:
         if not files and checkpoint is None:
             return False
         attempt.publication = self.publication(attempt.claim, files, checkpoint)
-        until = time.monotonic() + _GIVING_BACK_S if given_back else float("inf")
+        until = time.monotonic() + within_s if given_back else float("inf")
         self._waiting[attempt.claim.number] = (attempt, until)
         if self._notify is None:
             attempt.publication.run()
@@ -163,6 +164,7 @@ class TrialFiles:
         assert attempt.job is not None
         end = attempt.job.end
         over = end is not None and end.kind is EndKind.RESULT and "failure" not in end.result
+        over = over or attempt.killed
         if over or self.folder is not None or not self._served or attempt.folder is None:
             return None
         folder = attempt.folder / CHECKPOINT

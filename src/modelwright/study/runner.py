@@ -65,6 +65,7 @@ __all__ = ["Runner"]
 _TICK_S = 0.2  # how often the engine is asked while nothing happens
 _WAIT_TICK_S = 0.02  # while a proposal waits for results of others
 _REAP_S = 2.0  # how often dead workers of this machine are looked for while others hold what we wait for
+_GIVING_BACK_S = 5.0  # for the checkpoint of a trial that is given back: the worker may have to go
 _SUCCESSES = (TrialState.COMPLETE, TrialState.PRUNED)
 _LIMITS = frozenset({FailureKind.TIMEOUT, FailureKind.MEMORY})
 
@@ -300,7 +301,7 @@ class Runner:
             number = attempt.claim.number
             if isinstance(event, Started):
                 self._call_back("on_trial_start", number)
-            elif isinstance(event, Ended) and not self._files.begin(attempt):
+            elif isinstance(event, Ended) and not self._files.begin(attempt, self._giving_back_s):
                 self._ended_task(attempt)
         for attempt in self._files.take():
             assert attempt.publication is not None
@@ -315,6 +316,11 @@ class Runner:
             if again:
                 self._interrupts.raise_again()  # no more grace: the executor is closed on the way out
             self._feed(e.Interrupted(now, hard=False))
+
+    @property
+    def _giving_back_s(self) -> float:
+        """How long a checkpoint may take to its store when its trial is given back."""
+        return _GIVING_BACK_S if self._engine.deadline_s is None else self._limits.grace_s
 
     def _ended_task(self, attempt: Attempt) -> None:
         assert attempt.job is not None

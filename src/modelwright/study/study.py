@@ -75,8 +75,8 @@ class Study(StudyFiles):
         Go on with the study of that name instead of refusing. What is given of space, objectives, optimizer,
         scheduler, seed, `deterministic` and `reproducible` has to be what the study was made with.
     objective : str or callable, optional
-        By what a worker finds the objective: ``"module:function"``, ``"path/to/file.py:function"``, or the
-        function itself, whose name is kept if it can be imported by it. `run` takes its own.
+        By what a worker finds the objective: ``"module:function"``, ``"path/to/file.py:function"``, a
+        `Script`, or the function itself, whose name is kept if it can be imported by it. `run` takes its own.
     lease_s : float, default=60
         How long the ledger keeps a trial for a worker that has fallen silent.
     max_attempts : int, default=3
@@ -262,7 +262,7 @@ class Study(StudyFiles):
         Parameters
         ----------
         function : callable
-            Called with a `RunningTrial`; returns a float, or one value per objective.
+            Called with a `RunningTrial`; returns a float, or one value per objective. A `Script` runs a command.
         trials : int, optional
             How many trials the study shall have in all, those of earlier runs included; its budget
             (`set_budget`) by default.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -408,3 +409,24 @@ def test_asked_trials_have_checkpoints_too(write: Write) -> None:
     assert (again.resume_from / "a").read_text() == "kept"
     study.tell(again, 1.0)
     study.close()
+
+
+def test_processes_that_a_trial_forks_die_of_the_signal(write: Write) -> None:
+    """Such as those of a pool of `multiprocessing`, which it ends so."""
+
+    def objective(trial: RunningTrial) -> float:
+        _ = trial.checkpoint_dir
+        ready, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)  # a signal that was only noted must not hold the test up
+            os.write(told, b"x")
+            while True:
+                signal.pause()
+        os.read(ready, 1)
+        os.kill(child, signal.SIGTERM)
+        return float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", seed=1)
+    study.run(objective, trials=1)
+    assert study.trials[0].values == (-signal.SIGTERM,)

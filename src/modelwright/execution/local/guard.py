@@ -8,6 +8,7 @@ signal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -47,14 +48,14 @@ def main(lifeline: int, command: list[str]) -> NoReturn:
     while not status:
         if any(fd == lifeline for fd, _ in poll.poll()):
             break
-        try:
+        with contextlib.suppress(BlockingIOError):
             reader.recv(4096)
-        except BlockingIOError:
-            pass
         if asked:
             asked.clear()
             system.signal_all(system.descendants(os.getpid()), signal.SIGTERM)
         system.reap(note)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)  # where orphans are not adopted, the group is what can be reached
     system.kill_below(note)
     _end_like(status[0] if status else signal.SIGKILL)
 
