@@ -262,7 +262,8 @@ class Study(StudyFiles):
         Parameters
         ----------
         function : callable
-            Called with a `RunningTrial`; returns a float, or one value per objective. A `Script` runs a command.
+            Called with a `RunningTrial`; returns a float, or one value per objective. A `Script` is one that
+            runs a command.
         trials : int, optional
             How many trials the study shall have in all, those of earlier runs included; its budget
             (`set_budget`) by default.
