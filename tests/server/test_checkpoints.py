@@ -24,6 +24,7 @@ RUN = """
 import sys, time
 from pathlib import Path
 from modelwright import Study
+from modelwright.execution import Limits
 from modelwright.storage.http import HTTPStorage
 
 def objective(trial):
@@ -44,7 +45,7 @@ def objective(trial):
     return 1.0
 
 study = Study.load("s", storage=HTTPStorage(sys.argv[1], sys.argv[2]))
-study.run(objective, trials=1)
+study.run(objective, trials=1, limits=Limits(grace_s=60))
 """
 
 

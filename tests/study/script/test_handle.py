@@ -49,10 +49,12 @@ echo "$MODELWRIGHT_PARAM_X" > "$MODELWRIGHT_RESULT"
 RUN = """
 import sys
 from modelwright import Float, Script, Space, Study
+from modelwright.execution import Limits
 
 study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", name="s", seed=1,
               scheduler="median", load_if_exists=True)
-study.run(Script("epochs.sh"), trials=1, executor=sys.argv[1])
+limits = Limits(grace_s=float(sys.argv[2]) if len(sys.argv) > 2 else 60)
+study.run(Script("epochs.sh"), trials=1, executor=sys.argv[1], limits=limits)
 """
 
 
@@ -179,7 +181,7 @@ def test_a_command_that_will_not_go_is_killed(
 ) -> None:
     write("epochs.sh", "trap '' TERM; echo $$ > 1.pid; echo > held; while :; do sleep 0.05; done")
     write("run.py", RUN)
-    run = start_python("run.py", "thread")
+    run = start_python("run.py", "thread", 1)
     until(lambda: Path("held").exists())
     study = Study.load("s", storage="sqlite:///hub.db")
     study.pause(now=True)
@@ -198,7 +200,7 @@ def test_a_worker_that_is_taken_away_gives_its_trial_to_another(
     named = None if all_at_once else Script("./epochs.sh {x}")
     study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", name="s", seed=1, objective=named)
     study.set_budget(1)
-    command = ["-m", "modelwright", "worker", "--storage", "sqlite:///hub.db", "--grace", "5s"]
+    command = ["-m", "modelwright", "worker", "--storage", "sqlite:///hub.db", "--grace", "8s"]
     command += ["--objective", "./epochs.sh"] if named is None else []
     worker = start_python(*command)
     until(lambda: Path("held").exists() or worker.poll() is not None)
@@ -219,6 +221,7 @@ def test_a_worker_that_is_taken_away_gives_its_trial_to_another(
 FUNCTION = """
 import os, sys, time
 from modelwright import Float, Space, Study
+from modelwright.execution import Limits
 
 def objective(trial):
     first = 0
@@ -239,7 +242,7 @@ def objective(trial):
     return 1.0
 
 study = Study(Space(x=Float(0, 1)), storage="sqlite:///hub.db", name="s", seed=1, load_if_exists=True)
-study.run(objective, trials=1, executor=sys.argv[1])
+study.run(objective, trials=1, executor=sys.argv[1], limits=Limits(grace_s=60))
 """
 
 
