@@ -11,6 +11,7 @@ import pytest
 
 from modelwright import Categorical, Float, Int, Script, Space, Study
 from modelwright.errors import InputError
+from modelwright.execution.local import system
 from modelwright.records import FailureKind, TrialState
 from modelwright.study import TrialResult
 
@@ -107,6 +108,18 @@ def test_a_command_that_fails_says_why(write: Write, executor: str) -> None:
 def test_death_by_a_signal_is_told(write: Write, executor: str) -> None:
     write("train.sh", "kill -SEGV $$")
     assert failed(Script("train.sh"), executor).message.startswith("the command died of SIGSEGV (")
+
+
+@pytest.mark.parametrize("text", ["kill -KILL $$", "sh -c 'kill -KILL $$'"])
+def test_a_kill_by_the_kernel_for_want_of_memory_is_told_apart(
+    write: Write, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    counts = iter([1, 2])
+    monkeypatch.setattr(system, "oom_kills", lambda: system.OomKills(next(counts), 0))
+    write("train.sh", text)
+    failure = failed(Script("train.sh"))
+    assert (failure.kind, failure.code) == (FailureKind.MEMORY, "E_MEMORY")
+    assert "out of memory" in failure.message
 
 
 @pytest.mark.parametrize(

@@ -137,10 +137,6 @@ class Running:
 
     def _out_of_memory(self) -> str:
         """Return what points to the kernel as the killer; empty where nothing does."""
-        now = system.oom_kills()
+        words = system.out_of_memory(self.oom_kills)
         peak = f" at {megabytes(self.memory.peak_mb)}" if self.memory.peak_mb is not None else ""
-        if now.here > self.oom_kills.here:
-            return f"killed by the kernel, which was out of memory for this group of processes{peak}"
-        if now.anywhere > self.oom_kills.anywhere:  # it may have been somebody else's process
-            return f"likely killed by the kernel, which was out of memory{peak}"
-        return ""
+        return words and words + peak

@@ -33,6 +33,7 @@ __all__ = [
     "free_blocks",
     "kill_below",
     "oom_kills",
+    "out_of_memory",
     "proportional_mb",
     "reap",
     "resident_mb",
@@ -158,6 +159,16 @@ def oom_kills() -> OomKills:
     """Read the kernel's counters of processes that it killed for want of memory."""
     here = sum(_counted(path) for path in _memory_groups())
     return OomKills(here, _counted("/proc/vmstat"))
+
+
+def out_of_memory(before: OomKills) -> str:
+    """Return what points to the kernel as the killer of a process since then; empty where nothing does."""
+    now = oom_kills()
+    if now.here > before.here:
+        return "killed by the kernel, which was out of memory for this group of processes"
+    if now.anywhere > before.anywhere:  # it may have been somebody else's process
+        return "likely killed by the kernel, which was out of memory"
+    return ""
 
 
 def _counted(path: str) -> int:

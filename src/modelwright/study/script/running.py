@@ -13,6 +13,7 @@ from typing import Any
 
 from modelwright.errors import InputError, ModelwrightError
 from modelwright.execution.base import environment_for
+from modelwright.execution.local import system
 from modelwright.records import Failure, FailureKind
 from modelwright.study.script.command import ABOUT_TRIAL, filled, runnable
 from modelwright.study.script.conversation import Conversation, say
@@ -51,10 +52,13 @@ def run_script(script: Script, trial: RunningTrial) -> Result | Broken:
     command = _command(script, description, folder)
     environment = _environment(script, trial, paths, description)
     talk = Conversation(trial, paths, folder)
+    oom_kills = system.oom_kills()
     guarded = not trial._argument["own_process"]
     with contextlib.closing(talk), _started(command, environment, folder, guarded, trial) as process:
         _follow(process, talk, trial)
-    return _outcome(process, talk, trial, paths)
+    if process.code:
+        return _broken(process, trial, oom_kills)
+    return _outcome(talk, paths)
 
 
 def _command(script: Script, description: Mapping[str, Any], folder: Path) -> list[str]:
@@ -144,16 +148,19 @@ def _ask_to_go(process: Process, trial: RunningTrial, now: float) -> float:
     return now + 0.8 * _grace_s(trial)  # before its slot is given away
 
 
-def _outcome(process: Process, talk: Conversation, trial: RunningTrial, paths: Paths) -> Result | Broken:
-    code = process.code
+def _broken(process: Process, trial: RunningTrial, oom_kills: system.OomKills) -> Broken:
+    code, lines = process.code, process.last_lines
     assert code is not None
-    if code:
-        lines = process.last_lines
-        said = f": {lines[-1].strip()}" if lines else ""
-        # Where output goes to files, their ends are added to each failure anyway.
-        stack = "\n".join(lines) if trial._channel.folder is None else ""
-        failure = Failure(FailureKind.ERROR, f"the command {_how(code)}{said}", "E_EXIT", stack)
-        return Broken(failure, code)
+    # Where output goes to files, their ends are added to each failure anyway.
+    stack = "\n".join(lines) if trial._channel.folder is None else ""
+    killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)  # itself, or what a shell has started
+    if killed and (words := system.out_of_memory(oom_kills)):
+        return Broken(Failure(FailureKind.MEMORY, words, "E_MEMORY", stack), code)
+    said = f": {lines[-1].strip()}" if lines else ""
+    return Broken(Failure(FailureKind.ERROR, f"the command {_how(code)}{said}", "E_EXIT", stack), code)
+
+
+def _outcome(talk: Conversation, paths: Paths) -> Result | Broken:
     try:
         result = read_result(paths.result)
     except (ModelwrightError, OSError) as error:
