@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from modelwright.storage import SQLStorage
 from modelwright.storage.sql import PostgreSQLDatabase, ServerAddress, Transaction, schema
 from modelwright.storage.sql.trouble import Trouble, final_error
 from modelwright.testing.storage import ManualClock, StorageContract
+
+_STUDIES = select(schema.studies.c.id)
 
 
 def connect(url: str, **options: object) -> PostgreSQLDatabase:
@@ -120,3 +123,16 @@ def test_the_session_is_set_up(shared: PostgreSQLDatabase) -> None:
     assert shared.write(settings) == expected
     expected[2], expected[4] = "10min", "repeatable read"
     assert shared.read(settings) == expected
+
+
+def test_a_message_ends_with_its_sync(shared: PostgreSQLDatabase, tmp_path: Path) -> None:
+    """Of anything behind it the server would think that the session is at work, however long it is frozen."""
+    shared.read(lambda tx: tx.all(_STUDIES))
+    with (tmp_path / "trace.txt").open("w") as trace:
+        shared._raw.pgconn.trace(trace.fileno())
+        for _ in range(20):
+            shared.write(lambda tx: tx.all(_STUDIES))
+        shared._raw.pgconn.untrace()
+    sent = [line.split()[4] for line in (tmp_path / "trace.txt").read_text().splitlines() if "\tF\t" in line]
+    assert sent.count("Sync") == 40  # the questions, and the commit
+    assert "Flush" not in sent

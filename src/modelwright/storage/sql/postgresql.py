@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -135,7 +136,8 @@ class PostgreSQLDatabase(ServerDatabase):
         found: list[psycopg.Cursor[Any]] = []
         failed: psycopg.Error | None = None
         try:
-            with self._raw.pipeline(), self._raw.cursor() as unheard:
+            with self._raw.pipeline() as pipeline, self._raw.cursor() as unheard:
+                pipeline._exit_gen = partial(_end, pipeline)  # type: ignore[method-assign]
                 try:
                     for phrase, values in message:
                         cursor = self._raw.cursor() if phrase.finds else unheard
@@ -198,6 +200,22 @@ class PostgreSQLDatabase(ServerDatabase):
         if any(words in said for words in _NOT_LET_IN) or _is_unknown(said, "role"):
             return "E_DB_AUTH"
         return "E_DB_CONNECT"
+
+
+def _end(pipeline: psycopg.Pipeline) -> Generator[Any, Any, None]:
+    """End a pipeline with its Sync.
+
+    The library mostly sends a Flush behind it. That is work to the server (seen with version 15), and ends
+    the time for which a session may idle in a transaction: one that freezes would keep its locks for ever.
+    """
+    from psycopg.generators import send
+
+    try:
+        pipeline._enqueue_sync()
+        yield from pipeline._communicate_gen()
+    finally:
+        yield from send(pipeline.pgconn)
+        yield from pipeline._fetch_gen(flush=False)
 
 
 def _trouble_without_state(error: BaseException | None) -> Trouble:
