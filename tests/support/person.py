@@ -28,11 +28,14 @@ class Person:
         verb()
         return verb.__name__
 
-    def pause(self) -> None:
-        self.storage.set_state(self.study_id, StudyState.PAUSED, who="a person")
+    def pause(self, *, now: bool = False) -> None:
+        state = self.storage.study("study").state
+        if state is not StudyState.COMPLETE:  # workers end it when its budget is met
+            paused = StudyState.PAUSED
+            self.storage.set_state(self.study_id, paused, expected=state, abort=now, who="a person")
 
     def pause_now(self) -> None:
-        self.storage.set_state(self.study_id, StudyState.PAUSED, abort=True, who="a person")
+        self.pause(now=True)
 
     def resume(self) -> None:
         self.storage.set_state(self.study_id, StudyState.PENDING, expected=StudyState.PAUSED, who="a person")
@@ -55,7 +58,7 @@ class Person:
 
     def again(self) -> None:
         state = self.storage.study("study").state
-        self.storage.set_state(self.study_id, state, who="a person")
+        self.storage.set_state(self.study_id, state, expected=state, who="a person")
 
     def budget(self) -> None:
         self.storage.set_budget(self.study_id, self.rng.randrange(50, 400), who="a person")

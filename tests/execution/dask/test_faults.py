@@ -309,12 +309,12 @@ def test_files_that_a_trial_logs_come_back_and_are_kept(
 def test_a_module_that_workers_do_not_have_is_an_error_of_the_task(
     own_dask_cluster: DaskPrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "only_here.py").write_text("def work(channel, argument):\n    return 1\n")
+    (tmp_path / "this_machine_has.py").write_text("def work(channel, argument):\n    return 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    import only_here
+    import this_machine_has
 
     executor = DaskExecutor(1, address=own_dask_cluster.address)
-    assert run_one(executor, only_here.work).result == 1  # the folder is on this machine
+    assert run_one(executor, this_machine_has.work).result == 1  # the folder is on this machine
     (tmp_path / "not_there.py").write_text("def work(channel, argument):\n    return 1\n")
     import not_there
 

@@ -22,7 +22,7 @@ echo "$1" > "$MODELWRIGHT_RESULT"
 
 
 def test_a_script_on_a_cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: DaskPrograms
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dask_cluster: DaskPrograms
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "train.sh"
@@ -30,7 +30,7 @@ def test_a_script_on_a_cluster(
     study = Study(Space(x=Categorical(1, 5)), storage="sqlite:///hub.db", scheduler="median", seed=1)
     for x in (1, 1, 1, 1, 1, 5):
         study.enqueue({"x": x})
-    study.run(Script([str(path), "{x}"]), trials=6, executor="dask", address=cluster.address)
+    study.run(Script([str(path), "{x}"]), trials=6, executor="dask", address=dask_cluster.address)
     states = [trial.state for trial in study.trials]
     assert states == [*[TrialState.COMPLETE] * 5, TrialState.PRUNED]
     assert study.trials[-1].values == (5.0,)
