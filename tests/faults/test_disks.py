@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,27 +88,46 @@ def check(folder: Path) -> Storage:
 
 
 @pytest.mark.parametrize("executor", ["inline", "local", DASK])
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [("fill", "cannot grow: the disk is full"), ("refuse", "could not be read or written")],
-    ids=["f32_no_room", "f33_not_taken"],
-)
-def test_f32_f33_a_ledger_whose_disk_fails(
+def test_f32_a_ledger_without_room_waits_for_some(
     disk: FaultyDisk,
     start: Callable[[str], Any],
     tmp_path: Path,
     until: Callable[[Callable[[], object]], None],
     executor: str,
-    fault: str,
-    words: str,
 ) -> None:
     run = start(executor)
     until(lambda: len(told(tmp_path)) >= 3 or run.poll() is not None)
-    getattr(disk, fault)("hub.db")
+    disk.fill("hub.db")
+    time.sleep(3.0)
+    assert run.poll() is None, "it waits"
+    before = told(tmp_path)
+    assert len(before) < TRIALS
+    disk.heal()
+    _, errors = run.communicate(timeout=200)
+    assert run.returncode == 0, errors
+    assert "hub.db is full; waiting up to 600 s for room" in errors
+    assert "has room again after" in errors
+    storage = check(tmp_path)
+    assert complete(storage) == set(range(TRIALS))
+    assert {trial.attempts for trial in storage.trials(storage.study("s").id)} == {1}
+    storage.close()
+
+
+@pytest.mark.parametrize("executor", ["inline", "local", DASK])
+def test_f33_a_ledger_whose_disk_does_not_take_what_it_is_given(
+    disk: FaultyDisk,
+    start: Callable[[str], Any],
+    tmp_path: Path,
+    until: Callable[[Callable[[], object]], None],
+    executor: str,
+) -> None:
+    run = start(executor)
+    until(lambda: len(told(tmp_path)) >= 3 or run.poll() is not None)
+    disk.refuse("hub.db")
     _, errors = run.communicate(timeout=200)
     assert run.returncode != 0
     assert "StorageUnavailableError" in errors
-    assert words in errors
+    assert "could not be read or written" in errors
     disk.heal()
     check(tmp_path).close()
     run = start(executor)

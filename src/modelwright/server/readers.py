@@ -18,7 +18,7 @@ from modelwright.storage.http.routes import routes
 __all__ = ["open_served", "with_readers"]
 
 _PATIENCE_S = 20.0
-"""How long a call waits for a database that is away: it ends before clients, who wait longer, ask again."""
+"""How long a call waits for a database that is away or full. Clients wait longer before they ask again."""
 
 
 def open_served(url: str) -> Storage:
@@ -27,8 +27,9 @@ def open_served(url: str) -> Storage:
         return open_storage(url)
     if url.lower().startswith(("http:", "https:")):
         return open_storage(url, patience_s=_PATIENCE_S)
-    first = open_storage(url, timeout_s=_PATIENCE_S)
-    return with_readers(first, lambda: open_existing(url, timeout_s=_PATIENCE_S, upgrade=False))
+    patience = {"timeout_s": _PATIENCE_S, "room_s": _PATIENCE_S}
+    first = open_storage(url, **patience)
+    return with_readers(first, lambda: open_existing(url, **patience, upgrade=False))
 
 
 def with_readers(storage: Storage, open_another: Callable[[], Storage]) -> Storage:

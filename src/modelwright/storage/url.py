@@ -26,8 +26,8 @@ _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 _MYSQL = ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql")
 _HTTP = ("http", "https")
 
-_SQLITE_OPTIONS = ("durability", "timeout_s", "upgrade")
-_SERVER_OPTIONS = ("timeout_s", "wait_s", "silence_s", "idle_s", "upgrade")
+_SQLITE_OPTIONS = ("durability", "timeout_s", "room_s", "upgrade")
+_SERVER_OPTIONS = ("timeout_s", "room_s", "wait_s", "silence_s", "idle_s", "upgrade")
 _POSTGRESQL_PARTS = ("host", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs")
 _MYSQL_PARTS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key")
 
@@ -45,12 +45,13 @@ def open_storage(url: str | Path | None = None, **options: Any) -> Storage:
     **options
         For SQLite: ``durability="power"`` (finished results survive a power failure; default) or
         ``"process"`` (they survive the end of any process; faster), and ``timeout_s``, how long to wait for
-        other programs' locks. For database servers, whose own settings decide on durability: ``timeout_s``,
-        how long to go on trying while the server is away (600), ``wait_s``, the same for the first
-        connection (1), ``silence_s``, how long a statement may be without an answer (30), and ``idle_s``,
-        after how long without use the connection is given back (2). For all of these ``upgrade``: whether a
-        ledger of an older version is upgraded; by default files are, after a copy, and databases on servers
-        are not. For HTTP see `modelwright.storage.http.open_http`.
+        other programs' locks (30). For database servers, whose own settings decide on durability:
+        ``timeout_s``, how long to go on trying while the server is away (600), ``wait_s``, the same for the
+        first connection (1), ``silence_s``, how long a statement may be without an answer (30), and
+        ``idle_s``, after how long without use the connection is given back (2). For all of these ``room_s``:
+        how long to wait while the disk is full (600); and ``upgrade``: whether a ledger of an older version
+        is upgraded; by default files are, after a copy, and databases on servers are not. For HTTP see
+        `modelwright.storage.http.open_http`.
 
     Raises
     ------

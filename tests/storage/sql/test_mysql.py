@@ -70,7 +70,7 @@ class TestMySQLStorage(StorageContract):
         (1142, Trouble.FINAL, "E_DB_AUTH"),
         (1049, Trouble.FINAL, "E_DB_CONNECT"),
         (3159, Trouble.FINAL, "E_DB_CONNECT"),
-        (1021, Trouble.FINAL, "E_DB_FULL"),
+        (1021, Trouble.NO_ROOM, "E_DB_FULL"),
         (1290, Trouble.FINAL, "E_DB_READONLY"),
         (1146, Trouble.FINAL, "E_SCHEMA"),
         (1153, Trouble.FINAL, "E_DB_TOO_LARGE"),

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from private_servers import PrivateServer
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 from tcp_proxy import TcpProxy
 
 from modelwright.errors import StorageUnavailableError
@@ -140,6 +141,45 @@ def test_f07_the_answer_to_a_claim_is_lost(storage: SQLStorage, proxy: TcpProxy)
     assert (claim.number, claim.fence, claim.attempts) == (0, 1, 1)
     assert storage.study("study").issued == 1
     assert [event.kind for event in storage.events(study.id)].count("claim") == 1
+    check_ledger(storage, study.id)
+
+
+# disks ---------------------------------------------------------------------------------------------------
+
+
+def without_room(kind: str) -> Exception:
+    """Return what a driver raises where the server's disk is full."""
+    if kind == "mysql":
+        import pymysql
+
+        return pymysql.err.OperationalError(1021, "Disk full (/var/lib/mysql)")
+    import psycopg
+
+    return psycopg.errors.DiskFull("could not extend file: No space left on device")
+
+
+def test_f32_a_server_whose_disk_is_full(
+    storage: SQLStorage, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = storage.create_study(make_spec(lease_s=1.0))
+    claim = take(storage, study.id, "a")
+    database = database_of(storage)
+    talk, refused = database._talk, 0
+
+    def full(message: Any) -> Any:
+        nonlocal refused
+        if refused < 3 and any("UPDATE" in phrase.text for phrase, _ in message):
+            refused += 1
+            raise DBAPIError("UPDATE", None, without_room(kind))
+        return talk(message)
+
+    monkeypatch.setattr(database, "_talk", full)
+    storage.propose(claim, Proposal({"x": 0.5}), Provenance(), 0)
+    assert refused == 3
+    assert caplog.text.count("is full; waiting up to 600 s for room") == 1
+    assert caplog.text.count("has room again after") == 1
+    moment, outage_end = database.read(lambda tx: (tx.now_us, tx.outage_end_us))
+    assert 0 <= moment - outage_end < 60_000_000
     check_ledger(storage, study.id)
 
 

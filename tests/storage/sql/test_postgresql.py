@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from modelwright.storage import SQLStorage
-from modelwright.storage.sql import PostgreSQLDatabase, ServerAddress, Transaction, schema
+from modelwright.storage import Claim, SQLStorage
+from modelwright.storage.sql import PostgreSQLDatabase, ServerAddress, Transaction, reading, schema
 from modelwright.storage.sql.trouble import Trouble, final_error
-from modelwright.testing.storage import ManualClock, StorageContract
+from modelwright.testing.storage import ManualClock, StorageContract, complete, make_spec
 
 _STUDIES = select(schema.studies.c.id)
 
@@ -80,7 +81,7 @@ def refused(words: str) -> Any:
         (with_state("08006"), Trouble.LOST, None),
         (with_state("53300"), Trouble.FULL, None),
         (with_state("23505"), Trouble.DUPLICATE, None),
-        (with_state("53100"), Trouble.FINAL, "E_DB_FULL"),
+        (with_state("53100"), Trouble.NO_ROOM, "E_DB_FULL"),
         (with_state("25006"), Trouble.FINAL, "E_DB_READONLY"),
         (with_state("42501"), Trouble.FINAL, "E_DB_AUTH"),
         (with_state("28P01"), Trouble.FINAL, "E_DB_AUTH"),
@@ -136,3 +137,25 @@ def test_a_message_ends_with_its_sync(shared: PostgreSQLDatabase, tmp_path: Path
     sent = [line.split()[4] for line in (tmp_path / "trace.txt").read_text().splitlines() if "\tF\t" in line]
     assert sent.count("Sync") == 40  # the questions, and the commit
     assert "Flush" not in sent
+
+
+def rows_read(tx: Transaction, study_id: int) -> int:
+    """Return how many rows of trials the server reads to find one of them."""
+    read = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'trials'")
+    before = int(tx.run(read).scalar_one())
+    reading.trial(tx, study_id, 0)
+    return int(tx.run(read).scalar_one()) - before
+
+
+def test_to_find_a_trial_a_young_study_is_not_read_whole(new_database: Callable[[str], str]) -> None:
+    """Of new tables the server knows nothing for a minute, and of a new study in them for longer."""
+    with closing(SQLStorage(connect(new_database("postgresql")))) as storage:
+        for name in ("first", "second"):
+            study = storage.create_study(make_spec(name))
+            for number in range(450):
+                claim = storage.claim(study.id, "w", f"{name}-{number}", 60)
+                assert isinstance(claim, Claim)
+                storage.finish(claim, complete(), f"{name}-{number}")
+                if number < 20:  # so that it has plans from when the study was small
+                    storage._db.read(rows_read, study.id)
+            assert storage._db.read(rows_read, study.id) <= 2

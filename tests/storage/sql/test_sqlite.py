@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def storage(path: Path) -> Iterator[SQLStorage]:
-    storage = SQLStorage(path, timeout_s=0.2)
+    storage = SQLStorage(path, timeout_s=0.2, room_s=0.2)
     yield storage
     storage.close()
 
@@ -173,6 +175,33 @@ def test_a_full_disk_loses_nothing(storage: SQLStorage) -> None:
     raw(storage).execute("PRAGMA max_page_count=100000")
     storage.set_trial_attrs(study.id, 0, {"large": "x" * 100_000})
     assert len(storage.trial(study.id, 0).user_attrs["large"]) == 100_000
+
+
+def test_a_full_disk_is_waited_for(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    now = 10**15
+    with closing(SQLStorage(path, clock=lambda: now)) as storage:
+        study = storage.create_study(make_spec(lease_s=60.0, max_attempts=2))
+        claim = storage.claim(study.id, "w", "c", 60)
+        assert isinstance(claim, Claim)
+        (pages,) = raw(storage).execute("PRAGMA page_count").fetchone()
+        raw(storage).execute(f"PRAGMA max_page_count={pages + 2}")
+        large = threading.Thread(target=storage.set_trial_attrs, args=(study.id, 0, {"large": "x" * 100_000}))
+        large.start()
+        while "waiting up to 600 s for room" not in caplog.text:
+            assert large.is_alive()
+            time.sleep(0.01)
+        assert storage.study("study").revision == study.revision + 1, "who reads need not wait"
+        now += 10**9  # the lease has run out by now, but its worker could not renew it
+        raw(storage).execute("PRAGMA max_page_count=100000")
+        large.join()
+        assert "has room again" in caplog.text
+        other = storage.claim(study.id, "w", "d", 60)
+        assert isinstance(other, Claim)
+        assert other.number == 1
+        now += 10**9
+        again = storage.claim(study.id, "w", "e", 60)
+        assert isinstance(again, Claim)
+        assert (again.number, again.attempts) == (0, 2)
 
 
 def test_a_file_that_vanishes_is_not_made_anew(storage: SQLStorage, path: Path) -> None:

@@ -46,6 +46,8 @@ class Transaction:
 
     Attributes
     ----------
+    writes : bool
+        Whether it may change the database.
     outage_end_us : int
         When, on the database's clock, it was last back after it had been away: since then only have workers
         been able to renew their leases. 0 if it was not.
@@ -65,7 +67,7 @@ class Transaction:
     ) -> None:
         self._connection = connection
         self._cache = cache
-        self._writes = writes
+        self.writes = writes
         self._now_us = now_us
         self.outage_end_us = outage_end_us
         self.mark: Mark | None = None
@@ -99,6 +101,9 @@ class Transaction:
         """Execute one statement whose answer nobody needs, before the next one or with the commit."""
         self.run(statement, values)
 
+    def look_at_growth(self) -> None:
+        """Let the database learn how its tables have grown, where it would not in time."""
+
     def expect(self, *queries: Statement, last: bool = False) -> None:
         """Say which queries come next: a server answers all of them in one message.
 
@@ -128,7 +133,7 @@ class Transaction:
 
     def remember(self, key: tuple[Any, ...], value: Any) -> None:
         """Keep a value for later transactions; none of a writing one, because it may be rolled back."""
-        if not self._writes:
+        if not self.writes:
             self._cache[key] = value
 
 

@@ -45,6 +45,10 @@ class Wire(Protocol):
         """Return the statements that begin a transaction, which ends with the same message or does not."""
         ...
 
+    def looking(self) -> Sequence[Part]:
+        """Return the statements by which it learns how its tables have grown, if it needs any."""
+        ...
+
     def moment(self, now_us: int) -> int:
         """Take note of what its clock said, and return the time that counts."""
         ...
@@ -117,6 +121,10 @@ class ServerTransaction(Transaction):
             self._expected.clear()
             self._waiting.append(part)
 
+    def look_at_growth(self) -> None:
+        """Let the server learn how its tables have grown."""
+        self._waiting += self._wire.looking()
+
     def expect(self, *queries: Statement, last: bool = False) -> None:
         """Ask several queries in one message; `first` and `all` find their answers there."""
         parts = [part for query in queries if (part := self._wire.phrases.part(*query)) is not None]
@@ -152,10 +160,10 @@ class ServerTransaction(Transaction):
     def _exchange(self, *parts: Part, last: bool = False) -> list[Sequence[tuple[Any, ...]]]:
         """Send what has to come first, and these parts; return what the queries among them found."""
         message: list[Part] = []
-        ends = last and not self._writes
-        asks_time = self._writes and not self._begun
+        ends = last and not self.writes
+        asks_time = self.writes and not self._begun
         if not self._begun:
-            message += self._wire.beginning(write=self._writes, ends=ends)
+            message += self._wire.beginning(write=self.writes, ends=ends)
             if asks_time:
                 message.append(self._wire.clock)
         message += self._waiting

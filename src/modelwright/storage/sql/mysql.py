@@ -50,17 +50,19 @@ _COUNT = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 _LOCK_S = 5  # for the lock of the schema at a time; less than our patience with a silent statement
 
 # By the numbers of errors, the server's from 1000 and the client's from 2000; 0 is a closed connection.
+_NO_ROOM = (1021, 1114)
 _TROUBLES = {
     **dict.fromkeys((0, 1053, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927), Trouble.LOST),
     **dict.fromkeys((2000, 2001, 2002, 2003, 2005, 2006, 2012, 2013, 2014, 2027, 2055, 4031), Trouble.LOST),
     **dict.fromkeys((1040, 1203, 1226), Trouble.FULL),
     **dict.fromkeys((1020, 1205, 1213, 1317, 1412, 1969, 3024, 3572), Trouble.BUSY),
+    **dict.fromkeys(_NO_ROOM, Trouble.NO_ROOM),
     **dict.fromkeys((1062, 1586), Trouble.DUPLICATE),
 }
 _CODES = {
     **dict.fromkeys((1044, 1045, 1130, 1142, 1143, 1227, 1251, 1370, 1698, 1820, 1862), "E_DB_AUTH"),
     **dict.fromkeys((1049, 1129, 3159), "E_DB_CONNECT"),
-    **dict.fromkeys((1021, 1114), "E_DB_FULL"),
+    **dict.fromkeys(_NO_ROOM, "E_DB_FULL"),
     **dict.fromkeys((1290, 1792, 1836), "E_DB_READONLY"),
     1030: "E_DB_IO",
     **dict.fromkeys((1034, 1194, 1712), "E_DB_CORRUPT"),

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from modelwright._base.optional import require
 from modelwright.errors import MissingDependencyError
-from modelwright.storage.sql import server
+from modelwright.storage.sql import schema, server
 from modelwright.storage.sql.address import ServerAddress
 from modelwright.storage.sql.engine import Transaction
 from modelwright.storage.sql.phrases import Part, Phrase
@@ -28,6 +28,7 @@ _CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _CLOCK_QUERY: Part = (Phrase(f"SELECT {_CLOCK}", columns=["now_us"]), {})
 _BEGIN_WRITE: Sequence[Part] = [(Phrase("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"), {})]
 _BEGIN_READ: Sequence[Part] = [(Phrase("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), {})]
+_LOOK_AT_TRIALS: Sequence[Part] = [(Phrase(f"ANALYZE (SKIP_LOCKED) {schema.trials.name}"), {})]
 _READ_ON: Part = (Phrase(f"SET LOCAL idle_in_transaction_session_timeout = '{server.READING_S}s'"), {})
 _GREET = f"""
 SET lock_timeout = '{server.LOCK_S}s';
@@ -45,12 +46,13 @@ _SCHEMA_LOCK = 6_471_130_958  # any number, if all versions of this program use 
 _LOST = ("57P01", "57P02", "57P03", "57P05", "25P03")
 _BUSY = ("40001", "40003", "40P01", "55P03", "57014")
 _FULL = "53300"
+_NO_ROOM = "53100"
 _DUPLICATE = "23505"
 _CODES = {
     "28": "E_DB_AUTH",
     "42501": "E_DB_AUTH",
     "3D000": "E_DB_CONNECT",
-    "53100": "E_DB_FULL",
+    _NO_ROOM: "E_DB_FULL",
     "25006": "E_DB_READONLY",
     "58": "E_DB_IO",
     "XX001": "E_DB_CORRUPT",
@@ -62,7 +64,7 @@ _CODES = {
 }
 # A refused connection has no SQLSTATE: the library hands on only the text. A text in another language counts
 # as an outage, which ends with the same text after a while.
-_NO_ROOM = ("too many clients", "connection slots are reserved", "too many connections")
+_NO_CONNECTION = ("too many clients", "connection slots are reserved", "too many connections")
 _NOT_LET_IN = (
     "authentication failed",
     "no password supplied",
@@ -111,7 +113,7 @@ class PostgreSQLDatabase(ServerDatabase):
             connect_timeout=server.CONNECT_S,
             application_name="modelwright",
             client_encoding="utf8",
-            autocommit=True,  # `_begin_text` begins, so that a transaction costs no round trip more
+            autocommit=True,  # `beginning` begins, so that a transaction costs no round trip more
         )
         return self._raw
 
@@ -137,6 +139,7 @@ class PostgreSQLDatabase(ServerDatabase):
         failed: psycopg.Error | None = None
         try:
             with self._raw.pipeline() as pipeline, self._raw.cursor() as unheard:
+                pipeline._communicate_gen = _wait  # type: ignore[method-assign, assignment]
                 pipeline._exit_gen = partial(_end, pipeline)  # type: ignore[method-assign]
                 try:
                     for phrase, values in message:
@@ -158,6 +161,14 @@ class PostgreSQLDatabase(ServerDatabase):
         if write:
             return _BEGIN_WRITE
         return _BEGIN_READ if ends else [*_BEGIN_READ, _READ_ON]
+
+    def looking(self) -> Sequence[Part]:
+        """Return the statements by which the server learns how its tables have grown.
+
+        By itself it takes a minute. Until then its plans are those for an empty table, where any index is as
+        good as another: they read all trials of a study to find one.
+        """
+        return _LOOK_AT_TRIALS
 
     def _greet(self) -> Greeting:
         now_us, started_us, limit, commits, fsync, pages = self._query(_GREET)
@@ -188,6 +199,8 @@ class PostgreSQLDatabase(ServerDatabase):
             return Trouble.FULL
         if state in _BUSY:
             return Trouble.BUSY
+        if state == _NO_ROOM:
+            return Trouble.NO_ROOM
         return Trouble.DUPLICATE if state == _DUPLICATE else Trouble.FINAL
 
     def _meaning(self, error: DBAPIError) -> str:
@@ -202,20 +215,27 @@ class PostgreSQLDatabase(ServerDatabase):
         return "E_DB_CONNECT"
 
 
-def _end(pipeline: psycopg.Pipeline) -> Generator[Any, Any, None]:
-    """End a pipeline with its Sync.
+def _wait() -> Iterator[Any]:
+    """Leave a statement for `_end` to send.
 
-    The library mostly sends a Flush behind it. That is work to the server (seen with version 15), and ends
-    the time for which a session may idle in a transaction: one that freezes would keep its locks for ever.
+    The library sends each by itself, and the server wakes up for each.
+    """
+    return iter(())
+
+
+def _end(pipeline: psycopg.Pipeline) -> Generator[Any, Any, None]:
+    """Send all statements of a pipeline, and its Sync, together; then read the answers.
+
+    The library mostly sends a Flush behind the Sync. That is work to the server (seen with version 15), and
+    ends the time for which a session may idle in a transaction: who freezes would keep its locks for ever.
     """
     from psycopg.generators import send
 
-    try:
-        pipeline._enqueue_sync()
-        yield from pipeline._communicate_gen()
-    finally:
-        yield from send(pipeline.pgconn)
-        yield from pipeline._fetch_gen(flush=False)
+    pipeline._enqueue_sync()
+    while pipeline.command_queue:
+        pipeline.command_queue.popleft()()
+    yield from send(pipeline.pgconn)
+    yield from pipeline._fetch_gen(flush=False)
 
 
 def _trouble_without_state(error: BaseException | None) -> Trouble:
@@ -224,7 +244,7 @@ def _trouble_without_state(error: BaseException | None) -> Trouble:
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return Trouble.FINAL
     said = str(error)
-    if any(words in said for words in _NO_ROOM):
+    if any(words in said for words in _NO_CONNECTION):
         return Trouble.FULL
     if any(words in said for words in (*_NOT_LET_IN, *_NOT_THERE)):
         return Trouble.FINAL

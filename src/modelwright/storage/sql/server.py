@@ -34,6 +34,7 @@ from modelwright.storage.sql.guard import Guard
 from modelwright.storage.sql.messages import ServerTransaction
 from modelwright.storage.sql.phrases import Part, Phrases
 from modelwright.storage.sql.presence import Presence
+from modelwright.storage.sql.room import Room
 from modelwright.storage.sql.trouble import Trouble, final_error, gave_up
 
 __all__ = ["Greeting", "ServerDatabase"]
@@ -93,6 +94,8 @@ class ServerDatabase(Database):
         Whether a ledger of an older version is upgraded; workers of that version stop with a message then.
     timeout_s : float
         How long to go on trying while the server is away, full, or others hold locks.
+    room_s : float
+        How long to wait while the server's disk is full.
     wait_s : float
         The same for the very first connection, where a wrong address is likelier than an outage.
     silence_s : float
@@ -114,12 +117,13 @@ class ServerDatabase(Database):
         create: bool = True,
         upgrade: bool = False,
         timeout_s: float = 600.0,
+        room_s: float = 600.0,
         wait_s: float = 1.0,
         silence_s: float = 30.0,
         idle_s: float = 2.0,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        _check_times(timeout_s=timeout_s, wait_s=wait_s, silence_s=silence_s, idle_s=idle_s)
+        _check_times(timeout_s=timeout_s, room_s=room_s, wait_s=wait_s, silence_s=silence_s, idle_s=idle_s)
         super().__init__(address.public, timeout_s=timeout_s)
         self.address = address
         self._wait_s = wait_s
@@ -127,6 +131,7 @@ class ServerDatabase(Database):
         self._idle_s = idle_s
         self._clock = clock
         self._presence = Presence(self.url)
+        self._room = Room(self.url, room_s)
         self._ready = False  # whether it is known to hold a ledger
         self._forget()
         self._engine = create_engine(
@@ -180,6 +185,10 @@ class ServerDatabase(Database):
     @abstractmethod
     def beginning(self, *, write: bool, ends: bool) -> Sequence[Part]:
         """Return the statements that begin a transaction, which ends with the same message or does not."""
+
+    def looking(self) -> Sequence[Part]:
+        """Return the statements by which the server learns how its tables have grown, if it needs any."""
+        return ()
 
     @abstractmethod
     def _count_connections(self) -> int:
@@ -354,6 +363,9 @@ class ServerDatabase(Database):
         assert isinstance(transaction, ServerTransaction)
         self._ending = transaction
         super()._commit(connection, transaction)
+        if transaction.writes and self._room.is_there():
+            # No worker could renew its lease meanwhile.
+            self._outage_end_us = self._presence.outage_end_us = transaction.about_us
 
     def _send_commit(self, raw: Any) -> None:
         """Commit in the place of SQLAlchemy, together with the writes that could wait."""
@@ -414,7 +426,10 @@ class ServerDatabase(Database):
             except DBAPIError as error:
                 trouble = self._trouble(error)
                 duplicates += trouble is Trouble.DUPLICATE
-                if trouble is Trouble.FINAL or duplicates > _DUPLICATES:
+                if trouble is Trouble.NO_ROOM and self._room.lacks(self._words(error)):
+                    time.sleep(random.uniform(0, _LONGEST_PAUSE_S))
+                    continue
+                if trouble in (Trouble.FINAL, Trouble.NO_ROOM) or duplicates > _DUPLICATES:
                     raise final_error(self.url, self._meaning(error), self._words(error)) from error
                 waited_s = time.monotonic() - began
                 if waited_s >= self._patience_s():

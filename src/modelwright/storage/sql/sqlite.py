@@ -25,6 +25,7 @@ from modelwright.errors import InputError, SchemaError, StorageError, StorageUna
 from modelwright.storage.sql import migrations, schema
 from modelwright.storage.sql.engine import Database, Transaction
 from modelwright.storage.sql.filesystems import refuse_network
+from modelwright.storage.sql.room import Room
 
 __all__ = ["Durability", "SQLiteDatabase"]
 
@@ -34,6 +35,7 @@ Durability = Literal["power", "process"]
 # The log is copied into the file when it has grown to 16 MB. SQLite's default, a quarter of that, costs a
 # third of the speed.
 _LOG_PAGES = 4000
+_ROOM_PAUSE_S = 0.5
 _BUSY_MS = 50  # SQLite's own wait cannot be interrupted by Ctrl-C; after it, `Database` waits in Python
 
 
@@ -50,6 +52,8 @@ class SQLiteDatabase(Database):
         Whether durable writes wait for the disk.
     timeout_s : float
         How long to wait while another program holds the lock.
+    room_s : float
+        How long to wait while the disk is full.
     upgrade : bool
         Whether a ledger of an older version is upgraded, after it has been copied.
     clock : callable
@@ -63,6 +67,7 @@ class SQLiteDatabase(Database):
         create: bool = True,
         durability: Durability = "power",
         timeout_s: float = 30.0,
+        room_s: float = 600.0,
         upgrade: bool = True,
         clock: Callable[[], int] = now_us,
     ) -> None:
@@ -71,6 +76,7 @@ class SQLiteDatabase(Database):
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
         super().__init__(f"sqlite:///{self.path}", timeout_s=timeout_s)
         self._clock = clock
+        self._room = Room(self.url, room_s)
         self._durability = durability
         self._synchronous = ""
         self._begin_with = "BEGIN"
@@ -190,7 +196,7 @@ class SQLiteDatabase(Database):
         if write:
             wanted = "FULL" if durable and self._durability == "power" else "NORMAL"
             if wanted != self._synchronous:
-                _raw(connection).execute(f"PRAGMA synchronous={wanted}")
+                self._execute(f"PRAGMA synchronous={wanted}")
                 self._synchronous = wanted
         self._begin_with = "BEGIN IMMEDIATE" if write else "BEGIN"
         connection.begin()
@@ -198,15 +204,26 @@ class SQLiteDatabase(Database):
             connection, self._cache, writes=write, now_us=self._clock(), outage_end_us=self._outage_end_us
         )
 
+    def _commit(self, connection: Connection, transaction: Transaction) -> None:
+        super()._commit(connection, transaction)
+        if transaction.writes and self._room.is_there():
+            self._outage_end_us = self._clock()  # no worker could renew its lease meanwhile
+
     def _patiently(self, attempt: Callable[[], T]) -> T:
-        """Call `attempt` until it does not find the file locked."""
+        """Call `attempt` until it finds neither the file locked nor the disk full."""
         deadline = time.monotonic() + self._timeout_s
         pause = 0.002
         while True:
             try:
                 return attempt()
             except DBAPIError as error:
-                if _code_of(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                code = _code_of(error)
+                # Who opens the file on a full disk hears of an I/O error.
+                full = code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._room.lacking)
+                if full and self._room.lacks(str(error.orig)):
+                    time.sleep(random.uniform(0, _ROOM_PAUSE_S))
+                    continue
+                if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                     raise self._translate(error) from error
                 if time.monotonic() >= deadline:
                     raise StorageUnavailableError(

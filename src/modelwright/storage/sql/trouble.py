@@ -18,6 +18,8 @@ class Trouble(Enum):
         The server has no connection left: wait for one.
     BUSY
         Somebody else was in the way: repeat.
+    NO_ROOM
+        The server's disk is full: wait until somebody has made room.
     DUPLICATE
         A row with this key has come in between: repeat, and see it.
     FINAL
@@ -27,6 +29,7 @@ class Trouble(Enum):
     LOST = "lost"
     FULL = "full"
     BUSY = "busy"
+    NO_ROOM = "no room"
     DUPLICATE = "duplicate"
     FINAL = "final"
 
