@@ -1,6 +1,6 @@
 """What a task does to its process, and how it is ended: the same on this machine and on a Dask worker.
 
-The rows F11, F12 and F15 to F21 of `docs/reference/survives.md`, on each executor that isolates its tasks.
+The rows F11, F12 and F14 to F21 of `docs/reference/survives.md`, on each executor that isolates its tasks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,27 @@ TIGHT = Limits(wall_s=0.3, grace_s=0.2)
 
 
 @pytest.fixture(params=["local", "dask"])
-def place(request: pytest.FixtureRequest) -> Iterator[Executor]:
+def make_place(request: pytest.FixtureRequest) -> Iterator[Callable[..., Executor]]:
+    """Return a function that makes an executor with one slot."""
+    made: list[Executor] = []
+
+    def make(preload: Sequence[str] = ()) -> Executor:
+        if request.param == "local":
+            made.append(LocalExecutor(1, preload=preload))
+        else:
+            address = request.getfixturevalue("dask_cluster").address
+            made.append(DaskExecutor(1, preload=preload, address=address))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+@pytest.fixture
+def place(make_place: Callable[..., Executor]) -> Executor:
     """An executor with one slot."""
-    if request.param == "local":
-        executor: Executor = LocalExecutor(1)
-    else:
-        executor = DaskExecutor(1, address=request.getfixturevalue("dask_cluster").address)
-    yield executor
-    executor.close()
+    return make_place()
 
 
 def still_works(place: Executor) -> bool:
@@ -126,6 +139,46 @@ def test_f12_whatever_a_task_has_started_goes_with_it(place: Executor, tmp_path:
     assert still_works(place)
 
 
+NO_DEATH_SIGNAL = """
+from modelwright.execution.local import system
+system.HAS_DEATH_SIGNAL = False
+system.die_with_parent = lambda number, parent: None
+"""
+
+
+def hang_and_tell(channel: Any, folder: Path) -> Any:
+    (folder / str(os.getpid())).touch()
+    keeper = psutil.Process().parent()
+    assert keeper is not None
+    channel.send("pids", [keeper.ppid(), keeper.pid])
+    time.sleep(600)
+
+
+def test_f14_a_silent_trial_ends_with_its_keeper_where_the_kernel_tells_it_nothing(
+    make_place: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on systems without the parent-death signal: the trial's own thread notices."""
+    modules, folder = tmp_path / "modules", tmp_path / "pids"
+    modules.mkdir()
+    folder.mkdir()
+    (modules / "no_death_signal.py").write_text(NO_DEATH_SIGNAL)
+    monkeypatch.syspath_prepend(modules)
+    place = make_place(["no_death_signal"])
+
+    def kill_all_above(job: Any, kind: str, pids: list[int]) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    job = place.submit(Task("0-1", hang_and_tell, folder))
+    drive(place, [job], kill_all_above)
+    assert job.end is not None
+    assert job.end.kind is EndKind.LOST
+    until = time.monotonic() + 60
+    while not none_is_left(folder):
+        assert time.monotonic() < until, "it has not noticed"
+        time.sleep(0.05)
+
+
 def test_f15_the_memory_limit_counts_the_whole_tree(place: Executor) -> None:
     end = run_one(place, fill_by_children, limits=Limits(memory_mb=400))
     assert end.kind is EndKind.MEMORY
@@ -146,6 +199,33 @@ def test_f16_sigkill_from_outside_is_not_taken_for_a_limit(place: Executor, tmp_
     assert (job.end.kind, job.end.exit_code) == (EndKind.SIGNAL, -signal.SIGKILL)
     assert "SIGKILL" in job.end.detail
     assert still_works(place)
+
+
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        ("next(kills), 0", "killed by the kernel, which was out of memory for this group of processes"),
+        ("0, next(kills)", "likely killed by the kernel, which was out of memory"),
+    ],
+    ids=["group", "machine"],
+)
+def test_f16_the_kernels_out_of_memory_kill_is_told_apart(
+    make_place: Callable[..., Executor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    moves: str,
+    words: str,
+) -> None:
+    """The counter of such kills moves in this launcher; a real one would take the machine's memory."""
+    module = f"counter_of_{request.node.callspec.id.replace('-', '_')}"
+    counter = "import itertools\nfrom modelwright.execution.local import system\nkills = itertools.count()\n"
+    counter += f"system.oom_kills = lambda: system.OomKills({moves})\n"
+    (tmp_path / f"{module}.py").write_text(counter)
+    monkeypatch.syspath_prepend(tmp_path)
+    end = run_one(make_place([module]), lambda channel, argument: os.kill(os.getpid(), signal.SIGKILL))
+    assert end.kind is EndKind.MEMORY
+    assert end.detail.startswith(words)
 
 
 @pytest.mark.parametrize("code", [0, 7])

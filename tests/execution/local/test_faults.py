@@ -274,27 +274,6 @@ def test_a_task_that_talks_to_a_busy_coordinator_waits(local, tmp_path):
     assert heard == list(range(40))
 
 
-@pytest.mark.parametrize(
-    ("moves", "words"),
-    [
-        ("next(kills), 0", "killed by the kernel, which was out of memory for this group of processes"),
-        ("0, next(kills)", "likely killed by the kernel, which was out of memory"),
-    ],
-)
-def test_the_kernels_out_of_memory_kill_is_told_apart(tmp_path, monkeypatch, survivors, moves, words):
-    """The counter of such kills moves in this launcher; a real one would take the machine's memory."""
-    counter = "import itertools\nfrom modelwright.execution.local import system\nkills = itertools.count()\n"
-    counter += f"system.oom_kills = lambda: system.OomKills({moves})\n"
-    (tmp_path / "counter_that_moves.py").write_text(counter)
-    monkeypatch.syspath_prepend(tmp_path)
-    executor = LocalExecutor(1, preload=["counter_that_moves"])
-    end = run_one(executor, lambda channel, argument: os.kill(os.getpid(), signal.SIGKILL))
-    executor.close()
-    assert end.kind is EndKind.MEMORY
-    assert end.detail.startswith(words)
-    assert survivors() == []
-
-
 def test_a_task_may_run_tasks_itself(local, survivors):
     def outer(channel, argument):
         executor = LocalExecutor(2)

@@ -118,32 +118,6 @@ def test_a_launcher_that_is_importing_does_not_outlive_its_coordinator(survivors
         no_survivors()
 
 
-def test_a_silent_trial_ends_with_its_keeper_where_the_kernel_tells_it_nothing(
-    tmp_path, monkeypatch, no_survivors
-):
-    """As on systems without the parent-death signal: the trial's own thread notices."""
-    module = "from modelwright.execution.local import system\n"
-    module += "system.HAS_DEATH_SIGNAL = False\nsystem.die_with_parent = lambda number, parent: None\n"
-    (tmp_path / "no_death_signal.py").write_text(module)
-    monkeypatch.syspath_prepend(tmp_path)
-    executor = LocalExecutor(1, preload=["no_death_signal"])
-
-    def hang(channel, argument):
-        keeper = psutil.Process().parent()
-        channel.send("pids", [keeper.ppid(), keeper.pid])
-        time.sleep(60)
-
-    def kill_all_above(job, kind, pids):
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-
-    job = executor.submit(Task("0-1", hang))
-    drive(executor, [job], kill_all_above)
-    assert job.end.kind is EndKind.LOST
-    no_survivors()
-    executor.close()
-
-
 def test_a_thread_that_made_the_executor_may_end(survivors):
     """The kernel's parent-death signal is sent when the thread ends, not the process."""
     made = []
