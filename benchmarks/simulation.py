@@ -11,7 +11,7 @@ process of its own, and the goals at the greatest. The smaller ones take fewer t
 The second form is the study of scale. For each number of workers, mean duration of a trial and storage it
 simulates a run whose ledger takes as long for a trial as the storage does (the rates are inputs: measure
 them with benchmarks/workers.py), and prints how busy the slots and the ledger are. `--table` writes the
-lines as CSV, which benchmarks/simulation_figure.py draws.
+lines as CSV, which scripts/simulation_figure.py draws.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Draw what benchmarks/simulation.py --table wrote.
 
-    python benchmarks/simulation_figure.py docs/assets/simulation.csv docs/assets/simulation.svg
+    python scripts/simulation_figure.py docs/assets/simulation.csv docs/assets/simulation.svg
 
 One row of plots for each mean duration of a trial: throughput, idle share and the ledger's load by the
 number of workers, a line for each storage. Needs matplotlib.
