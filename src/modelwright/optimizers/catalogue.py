@@ -24,6 +24,8 @@ OPTIMIZERS = Registry(
         "sequence": "modelwright.optimizers.grid:GridSearch",
         "tpe": "modelwright.optimizers.tpe:TPE",
         "hyperopt": "modelwright.optimizers.tpe:TPE",
+        "gp": "modelwright.optimizers.gp:GP",
+        "spearmint": "modelwright.optimizers.gp:GP",
         "partitions": "modelwright.automl.search:PartitionSearch",
     },
     "modelwright.optimizers",

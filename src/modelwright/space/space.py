@@ -301,6 +301,18 @@ class Space:
         """
         return self._batch(X).configs()
 
+    def snap(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows of the unit cube at values that occur, shape (n, d), NaN where inactive.
+
+        As `encode` gives them for what `decode` makes of `X`, and quicker.
+
+        Raises
+        ------
+        ConfigurationError
+            As `decode`.
+        """
+        return self._batch(X).unit()
+
     def from_unit(self, row: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
         """Return the configuration at one point of the unit cube; as `decode`, and quicker for one."""
         row = row.tolist() if isinstance(row, np.ndarray) else row
