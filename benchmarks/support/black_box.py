@@ -1,4 +1,4 @@
-"""An optimizer of ours in the form that the black-box harness asks for: suggest a configuration, observe a value."""
+"""An optimizer of ours as the black-box harness wants it: suggest a configuration, observe a value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class _Asked:
         objectives = [Objective("loss")]
         self._space, self._seed = space, seed
         self._history = History(space, objectives)
-        self._optimizer = make_optimizer(optimizer, space, objectives, deterministic=True, seed=seed, **options)
+        self._optimizer = make_optimizer(
+            optimizer, space, objectives, deterministic=True, seed=seed, **options
+        )
 
     def suggest(self) -> dict[str, Any]:
         number = len(self._history)

@@ -59,7 +59,9 @@ def test_the_gradients_of_mean_and_variance(observed: tuple[np.ndarray, np.ndarr
     mean, variance, by_mean, by_variance = process.predict_with_gradients(z)
     both = process.predict(z[None])
     assert (mean, variance) == pytest.approx((both[0][0], both[1][0]))
-    np.testing.assert_allclose(by_mean, approx_fprime(z, lambda x: process.predict(x[None])[0][0], 1e-7), atol=1e-5)
+    np.testing.assert_allclose(
+        by_mean, approx_fprime(z, lambda x: process.predict(x[None])[0][0], 1e-7), atol=1e-5
+    )
     np.testing.assert_allclose(
         by_variance, approx_fprime(z, lambda x: process.predict(x[None])[1][0], 1e-7), atol=1e-5
     )

@@ -10,7 +10,7 @@ from modelwright.space import Float, Int, Space
 SPACE, ONE = Space(x=Float(0, 1)), [Objective()]
 
 
-@pytest.mark.parametrize("name", ["random", "quasirandom", "tpe", "hyperopt"])
+@pytest.mark.parametrize("name", ["random", "quasirandom", "tpe", "hyperopt", "gp", "spearmint"])
 def test_each_name_builds(name: str) -> None:
     assert make_optimizer(name, SPACE, ONE).abilities.infinite
 

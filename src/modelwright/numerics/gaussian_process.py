@@ -12,8 +12,8 @@ y       (n,)         their values, standardised by the caller
 theta   (g + 2,)     log lengthscales, log signal variance, log noise variance
 ======= ============ ==============================================================================
 
-The kernel of two points at the scaled distance r is ``signal * (1 + sqrt(5) r + 5/3 r^2) exp(-sqrt(5) r)``; the
-mean is zero. Gradients of the likelihood take two matrix products, not one matrix per parameter.
+The kernel of two points at the scaled distance r is ``signal * (1 + sqrt(5) r + 5/3 r^2) exp(-sqrt(5) r)``;
+the mean is zero. Gradients of the likelihood take two matrix products, not one matrix per parameter.
 
 C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press, 2006, chapters 2
 (posterior), 4 (kernel) and 5 (likelihood, leave-one-out).
@@ -218,7 +218,7 @@ def _square_distances(A: Floats, B: Floats) -> Floats:
     squares = (A * A).sum(1)[:, None] + (B * B).sum(1) - 2 * (A @ B.T)
     if A is B:
         np.fill_diagonal(squares, 0.0)
-    return np.maximum(squares, 0.0)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _cholesky(K: Floats, signal: float) -> Floats:

@@ -47,9 +47,7 @@ def log_improvement(u: Floats) -> tuple[Floats, Floats]:
     return value, slope
 
 
-def log_expected_improvement(
-    mean: Floats, variance: Floats, best: float
-) -> tuple[Floats, Floats, Floats]:
+def log_expected_improvement(mean: Floats, variance: Floats, best: float) -> tuple[Floats, Floats, Floats]:
     """Return the log of the expected improvement below `best`, and its derivatives by mean and variance.
 
     Parameters

@@ -91,6 +91,6 @@ class Features:
 def _codes(size: int) -> Floats:
     """Return one row per value, any two of them at the distance 1 or nearly so."""
     if size <= _MOST_COLUMNS:
-        return np.eye(size) / np.sqrt(2)
+        return np.asarray(np.eye(size) / np.sqrt(2), dtype=float)
     signs = generator(0, "codes", size).integers(0, 2, (size, _MOST_COLUMNS)) * 2 - 1
     return np.asarray(signs / np.sqrt(2 * _MOST_COLUMNS), dtype=float)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelwright.space import Space
     from modelwright.space.parameters import Parameter
 
-__all__ = ["Acquisition", "Search", "around"]
+__all__ = ["Acquisition", "Search", "around", "varied"]
 
 Floats = NDArray[np.float64]
 
@@ -104,7 +104,9 @@ class Search:
             return ready[0]
         return next((row for row in ready if is_new(row)), None)
 
-    def _climb(self, acquisition: Acquisition, row: Floats, value: float, rng: Generator) -> tuple[Floats, float]:
+    def _climb(
+        self, acquisition: Acquisition, row: Floats, value: float, rng: Generator
+    ) -> tuple[Floats, float]:
         row, value = self._by_gradient(acquisition, row, value)
         for _ in range(_ROUNDS):
             X = self._single_changes(row, rng)
@@ -153,8 +155,12 @@ class Search:
 
 def around(space: Space, known: Floats, rng: Generator, count: int) -> Floats:
     """Return valid rows that differ from rows of `known` a little, or in few parameters; at most `count`."""
-    d = known.shape[1]
-    X = known[rng.integers(len(known), size=count)]
+    return _valid(space, varied(space, known[rng.integers(len(known), size=count)], rng), rng)
+
+
+def varied(space: Space, X: Floats, rng: Generator) -> Floats:
+    """Return the rows with one, some or all parameters of each changed, not yet at values that occur."""
+    count, d = X.shape
     share = rng.choice([1 / d, 0.3, 1.0], size=(count, 1))
     change = rng.random((count, d)) < share
     change[np.arange(count), rng.integers(d, size=count)] = True
@@ -162,7 +168,7 @@ def around(space: Space, known: Floats, rng: Generator, count: int) -> Floats:
     stepped = np.clip(X + size * rng.standard_normal((count, d)), 0.0, 1.0)
     drawn = rng.random((count, d))
     listed = np.array([_is_listed(parameter) for parameter in space.parameters.values()])
-    return _valid(space, np.where(change, np.where(listed, drawn, stepped), X), rng)
+    return np.where(change, np.where(listed, drawn, stepped), X)
 
 
 def _valid(space: Space, X: Floats, rng: Generator) -> Floats:

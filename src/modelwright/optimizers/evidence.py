@@ -1,0 +1,97 @@
+"""What the trials of a history say, for models of the values: which came to one, and which failed."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.records import History, Trial, TrialState
+
+__all__ = ["Evidence"]
+
+_LARGEST = 1e150  # its square is still a number
+
+
+@dataclass
+class _Known:
+    """What has been read of one history."""
+
+    history: History
+    rows: int = 0
+    valued: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    sorted: list[float] = field(default_factory=list)  # of the complete ones
+    failed: list[int] = field(default_factory=list)
+
+
+class Evidence:
+    """Reads the first objective of a history, and goes on where it stopped.
+
+    A complete trial has its loss. A pruned one has that of its last report, but none below the median of the
+    complete trials before it: it was stopped because it did not look better. Failures that teach, and losses
+    that are no finite numbers, are failures; lost and killed trials say nothing. What a row says depends on
+    the rows before it alone.
+
+    Examples
+    --------
+    >>> from modelwright.records import Objective
+    >>> from modelwright.space import Float, Space
+    >>> space, objectives = Space(x=Float(0, 1)), [Objective()]
+    >>> history = History(space, objectives)
+    >>> history.add([Trial(0, TrialState.COMPLETE, {"x": 0.5}, (3.0,))])
+    >>> evidence = Evidence()
+    >>> evidence.read(history)
+    >>> evidence.valued.tolist(), evidence.losses.tolist(), evidence.failed.tolist()
+    ([0], [3.0], [])
+    """
+
+    def __init__(self) -> None:
+        self._known: _Known | None = None
+
+    def read(self, history: History) -> None:
+        """Take in what is new."""
+        known = self._known
+        if known is None or known.history is not history or len(history) < known.rows:
+            known = self._known = _Known(history)
+        losses = history.losses
+        for row in range(known.rows, len(history)):
+            self._add(known, row, history.trials[row], float(losses[row, 0]))
+        known.rows = len(history)
+
+    def _add(self, known: _Known, row: int, trial: Trial, loss: float) -> None:
+        if trial.failure is not None:
+            if trial.failure.kind.teaches:
+                known.failed.append(row)
+            return
+        if trial.state is TrialState.PRUNED:
+            reports = known.history.reports(trial.number)
+            loss = reports[-1][1] if reports else loss
+            if known.sorted:
+                loss = max(loss, known.sorted[len(known.sorted) // 2])
+        if not isfinite(loss):
+            known.failed.append(row)
+            return
+        loss = min(max(loss, -_LARGEST), _LARGEST)
+        known.valued.append(row)
+        known.losses.append(loss)
+        if trial.state is TrialState.COMPLETE:
+            insort(known.sorted, loss)
+
+    @property
+    def valued(self) -> NDArray[np.intp]:
+        """Rows with a loss, ascending, shape (v,)."""
+        return np.array(self._known.valued if self._known else [], dtype=np.intp)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Their losses, shape (v,)."""
+        return np.array(self._known.losses if self._known else [], dtype=float)
+
+    @property
+    def failed(self) -> NDArray[np.intp]:
+        """Rows that failed, ascending."""
+        return np.array(self._known.failed if self._known else [], dtype=np.intp)
