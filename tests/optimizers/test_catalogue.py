@@ -2,6 +2,7 @@ import pytest
 
 from modelwright.errors import InputError, UnknownNameError
 from modelwright.optimizers import OPTIMIZERS, make_optimizer
+from modelwright.optimizers.forest import Forest
 from modelwright.optimizers.grid import GridSearch
 from modelwright.optimizers.tpe import TPE
 from modelwright.records import Component, Objective
@@ -10,13 +11,14 @@ from modelwright.space import Float, Int, Space
 SPACE, ONE = Space(x=Float(0, 1)), [Objective()]
 
 
-@pytest.mark.parametrize("name", ["random", "quasirandom", "tpe", "hyperopt", "gp", "spearmint"])
+@pytest.mark.parametrize("name", ["random", "tpe", "hyperopt", "gp", "spearmint", "forest", "smac"])
 def test_each_name_builds(name: str) -> None:
     assert make_optimizer(name, SPACE, ONE).abilities.infinite
 
 
 def test_old_names_are_the_same_classes() -> None:
     assert isinstance(make_optimizer("hyperopt", SPACE, ONE), TPE)
+    assert isinstance(make_optimizer("smac", SPACE, ONE), Forest)
     assert isinstance(make_optimizer("sequence", Space(n=Int(1, 3)), ONE), GridSearch)
     assert "partitions" in OPTIMIZERS.names()
 

@@ -26,6 +26,8 @@ OPTIMIZERS = Registry(
         "hyperopt": "modelwright.optimizers.tpe:TPE",
         "gp": "modelwright.optimizers.gp:GP",
         "spearmint": "modelwright.optimizers.gp:GP",
+        "forest": "modelwright.optimizers.forest:Forest",
+        "smac": "modelwright.optimizers.forest:Forest",
         "partitions": "modelwright.automl.search:PartitionSearch",
     },
     "modelwright.optimizers",

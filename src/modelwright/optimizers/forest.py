@@ -1,0 +1,235 @@
+"""Bayesian optimization with a random forest: for conditional spaces, many choices and long histories.
+
+F. Hutter, H. H. Hoos and K. Leyton-Brown, "Sequential model-based optimization for general algorithm
+configuration", LION 5, 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright._base.seeds import generator
+from modelwright.errors import AbilityError, InputError
+from modelwright.numerics.forest import Growth
+from modelwright.numerics.improvement import log_expected_improvement
+from modelwright.optimizers.base import Abilities
+from modelwright.optimizers.grown import Grown
+from modelwright.optimizers.novelty import Novelty
+from modelwright.optimizers.starting import Starting
+from modelwright.optimizers.stepping import StepSearch
+from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, TrialState, Wait
+
+if TYPE_CHECKING:
+    from modelwright.space import Space
+
+__all__ = ["Forest"]
+
+Floats = NDArray[np.float64]
+
+_KNOWN = 10  # of the best configurations, around which points are drawn
+_LEAST_VARIANCE = 1e-6  # of values with the variance 1
+_LEAST_CHANCE = 0.01  # of success: no part of the space is given up for good
+_DRAWN = 1000  # points by which it is told how much of the space a leaf covers
+_NEAR = 0.01  # of the distance from the best to the median: below, differences count little
+_DOUBT = 1.0  # rows that the prior of a leaf's variance counts for
+_TINY = 1e-300
+
+
+class Forest:
+    """Models the values by a random forest and takes the point of the largest expected improvement.
+
+    Parameters
+    ----------
+    space : Space
+        Where configurations come from. Trees split on whether a parameter is active and on subsets of
+        choices, so conditions and choices are part of the model as they are.
+    objectives : sequence of Objective
+        One.
+    deterministic : bool, default=False
+        Propose no configuration twice.
+    seed : int, default=0
+        Trees are drawn from it and from the length of the history.
+    n_startup : int, default=5
+        So many results are waited for, proposing points spread evenly, before the model is used.
+    default_first : bool, default=True
+        Start with the space's default configuration.
+    n_trees : int, default=50
+        Of the forest.
+    random_every : int, default=20
+        Every so many trials, by their number, one is drawn at random, because a forest may be sure of what
+        it has never seen; 0 for none.
+
+    Notes
+    -----
+    Values are modelled as the logarithm of their distance from the best, so that the forest tells good
+    configurations apart whether or not values span decades. A leaf that covers much of the space and holds
+    few trials has a wide variance, so that a method that began badly is tried again. A pruned trial counts
+    as the worst value. With failures that say something about their configuration a second forest estimates
+    the chance of success, whose logarithm is added to that of the expected improvement. Running trials are
+    believed to end at the model's mean.
+
+    Examples
+    --------
+    >>> from modelwright.records import History, Objective, Ticket, Trial, TrialState
+    >>> from modelwright.space import Categorical, Float, Space
+    >>> space = Space(kind=Categorical("a", "b"), x=Float(0, 1, when={"kind": "b"}))
+    >>> objectives = [Objective()]
+    >>> history, optimizer = History(space, objectives), Forest(space, objectives)
+    >>> for k in range(25):
+    ...     [proposal] = optimizer.ask(history, [Ticket(k, np.random.default_rng(k))])
+    ...     loss = abs(proposal.params.get("x", 1.3) - 0.3)
+    ...     history.add([Trial(k, TrialState.COMPLETE, space.dump(proposal.params), (loss,))])
+    >>> bool(history.losses.min() < 0.05)
+    True
+    """
+
+    abilities = Abilities()
+
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        *,
+        deterministic: bool = False,
+        seed: int = 0,
+        n_startup: int = 5,
+        default_first: bool = True,
+        n_trees: int = 50,
+        random_every: int = 20,
+    ) -> None:
+        if len(objectives) != 1:
+            raise AbilityError(f"forest optimizes one objective, got {len(objectives)}; tpe takes several.")
+        if n_startup < 1 or n_trees < 2 or random_every < 0 or random_every == 1:
+            raise InputError(
+                "expected n_startup >= 1, n_trees >= 2 and random_every 0 or at least 2 for forest, got "
+                f"{n_startup!r}, {n_trees!r} and {random_every!r}."
+            )
+        self._space = space
+        self._deterministic = deterministic
+        self._n_startup = n_startup
+        self._random_every = random_every
+        self._search = StepSearch(space)
+        self._novelty = Novelty(space)
+        self._starting = Starting(space, self._novelty, seed=seed, default_first=default_first)
+        growth, choices = Growth(trees=n_trees), _choices(space)
+        drawn = space.sample_unit(generator(seed, "drawn"), _DRAWN)
+        self._values = Grown(seed, "values", choices, growth, drawn)
+        self._chances = Grown(seed, "chances", choices, growth, drawn)
+
+    def __repr__(self) -> str:
+        return "Forest()"
+
+    def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
+        """Return one proposal per ticket."""
+
+        def draw(ticket: Ticket, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+            return self._draw(history, ticket, batch)
+
+        return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
+
+    def _draw(
+        self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any], str]:
+        evidence = _Evidence.of(history)
+        if len(evidence.rows) < self._n_startup:
+            return self._starting(ticket)
+        if self._random_every and ticket.number % self._random_every == self._random_every - 1:
+            return self._space.sample(ticket.rng), f"random: one of every {self._random_every}"
+        running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
+        acquisition = self._acquisition(history, evidence, np.vstack(running))
+        best = np.argsort(evidence.losses, kind="stable")[:_KNOWN]
+        known = history.X[evidence.rows[best]]
+        row = self._search.best(acquisition, known, ticket.rng, self._is_new)
+        if row is None:
+            return self._space.sample(ticket.rng), "random: all that the model proposes is used"
+        return self._config(row), "largest expected improvement by the forest"
+
+    def _is_new(self, row: Floats) -> bool:
+        return self._novelty.is_new(self._config(row))
+
+    def _config(self, row: Floats) -> dict[str, Any]:
+        return self._space.from_unit(np.where(np.isnan(row), 0.5, row))
+
+    def _acquisition(
+        self, history: History, evidence: _Evidence, running: Floats
+    ) -> Callable[[Floats], Floats]:
+        """Return the log of the expected improvement times the chance of success, as a function of rows."""
+        X = history.X
+        values = self._values.holding(history, X[evidence.rows], evidence.losses, _scaled).doubting(_DOUBT)
+        if len(running):
+            values = values.adding(running, values.predict(running)[0])
+        best = float(_scaled(evidence.losses).min())
+        chances = None
+        if not evidence.succeeded.all():
+            worked = evidence.succeeded.astype(float)
+            chances = self._chances.holding(history, X[evidence.taught], worked, np.asarray)
+
+        def acquisition(X: Floats) -> Floats:
+            mean, variance = values.predict(X)
+            gain, _, _ = log_expected_improvement(mean, variance + _LEAST_VARIANCE, best)
+            return (
+                gain if chances is None else gain + np.log(np.maximum(chances.predict(X)[0], _LEAST_CHANCE))
+            )
+
+        return acquisition
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """What a history says.
+
+    Attributes
+    ----------
+    rows : array of int
+        Those with a value, and those pruned.
+    losses : array
+        Of these rows; NaN for those pruned.
+    taught : array of int
+        These rows, and those that failed and teach.
+    succeeded : array of bool
+        Which of the latter did not fail.
+    """
+
+    rows: NDArray[np.intp]
+    losses: Floats
+    taught: NDArray[np.intp]
+    succeeded: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, history: History) -> _Evidence:
+        """Read a history; a complete trial without a finite value has failed."""
+        losses = history.losses[:, 0]
+        pruned = np.fromiter((t.state is TrialState.PRUNED for t in history.trials), bool, len(history))
+        has_value = history.complete & np.isfinite(losses)
+        rows = np.flatnonzero(has_value | pruned)
+        taught = np.flatnonzero(history.teaches)
+        return cls(rows, np.where(has_value, losses, np.nan)[rows], taught, (has_value | pruned)[taught])
+
+
+def _scaled(losses: Floats) -> Floats:
+    """Return the log of the distance from the best, at mean 0 and variance 1; NaN counts as the worst."""
+    known = losses[~np.isnan(losses)]
+    if not len(known):
+        return np.zeros(len(losses))
+    largest = np.abs(known).max()
+    y = np.where(np.isnan(losses), known.max(), losses) / (
+        largest if largest > 0 else 1.0
+    )  # 1e300 is no trouble
+    y = y - y.min()
+    unit = np.median(y) or y.max()
+    y = np.log(_NEAR + y / max(unit, _TINY))
+    sd = y.std()
+    return np.asarray((y - y.mean()) / (sd if sd > 0 else 1.0))
+
+
+def _choices(space: Space) -> list[int]:
+    """Return how many unordered values each parameter has, 0 for numbers and ordinals."""
+    from modelwright.space import Float, Int, Ordinal
+
+    parameters = space.parameters.values()
+    return [0 if isinstance(p, Float | Int | Ordinal) else p.size or 0 for p in parameters]
