@@ -10,6 +10,7 @@ import pytest
 
 HEAVY = ["numpy", "scipy", "pandas", "sqlalchemy", "alembic", "sklearn", "rich", "typer", "cloudpickle"]
 EXTRAS = ["sklearn", "pandas", "pyarrow", "lightgbm", "xgboost", "catboost", "skops", "plotly", "torch"]
+EXTRAS += ["optuna", "ConfigSpace"]
 
 
 def run(code: str, folder: Path) -> str:

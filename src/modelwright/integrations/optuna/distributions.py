@@ -11,7 +11,16 @@ from modelwright.errors import InputError, SpaceError
 from modelwright.space import Categorical, Constant, Float, Int, Parameter
 from modelwright.storage.jsontext import encode
 
-__all__ = ["are_compatible", "differing", "external", "in_text", "joined_parameter", "plain_choice"]
+__all__ = [
+    "are_compatible",
+    "differing",
+    "external",
+    "form_of",
+    "in_text",
+    "joined_parameter",
+    "number_of",
+    "plain_choice",
+]
 
 # Those of before version 3 are still in files that were brought up to date.
 _KINDS = {
@@ -39,6 +48,27 @@ def _form(distribution: Mapping[str, Any]) -> dict[str, Any]:
     if name.endswith("LogUniformDistribution"):
         attributes["log"] = True
     return attributes | {"kind": _KINDS[name]}
+
+
+def form_of(distribution: object) -> dict[str, Any]:
+    """Return one of Optuna's distributions as the mapping that the functions here read.
+
+    Raises
+    ------
+    InputError
+        It is of a kind that we do not know.
+    """
+    kind = _KINDS.get(type(distribution).__name__)
+    if kind is None:
+        raise InputError(
+            f"expected one of Optuna's distributions, got {distribution!r:.80}.", code="E_OPTUNA"
+        )
+    return {"type": kind, **vars(distribution)}
+
+
+def number_of(name: str, form: Mapping[str, Any]) -> Parameter:
+    """Return the parameter that a distribution of numbers stands for, in the form of `form_of`."""
+    return joined_parameter(name, [(form, form["low"])])
 
 
 def external(distribution: Mapping[str, Any], value: float) -> Any:

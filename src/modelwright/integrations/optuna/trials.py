@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from modelwright.errors import ConfigurationError, InputError
 from modelwright.integrations.optuna.distributions import external, plain_choice
 from modelwright.integrations.optuna.notes import Notes
 from modelwright.integrations.optuna.raw import FINISHED, RawTrial
+from modelwright.integrations.optuna.results import Result, result_of
 from modelwright.records import Failure, FailureKind, Objective, Provenance, Report, Trial, TrialState
 from modelwright.space import Space
 from modelwright.storage.base import AdoptedTrial
@@ -92,21 +92,14 @@ class TrialReader:
             ended_us=raw.ended_us if finished else None,
         )
 
-    def _result(self, raw: RawTrial) -> tuple[TrialState, tuple[float, ...], Failure | None]:
-        if raw.state == "FAIL":
-            return TrialState.FAILED, (), Failure(FailureKind.ERROR, "it failed in Optuna", "E_IMPORTED")
-        if raw.state == "PRUNED":
-            last = raw.reports[max(raw.reports)] if raw.reports and len(self.objectives) == 1 else math.nan
-            return TrialState.PRUNED, (last,) if math.isfinite(last) else (), None
-        values = tuple(float(value) for value in raw.values or ())
-        if len(values) == len(self.objectives) and all(map(math.isfinite, values)):
-            if any(value > 0 for value in raw.constraints.values()):
-                self.notes.on_trial(raw.number, "constraints are violated, which only the metrics say here")
-            return TrialState.COMPLETE, values, None
-        shown = ", ".join(map(str, values)) or "missing"
-        self.notes.on_trial(raw.number, f"the value {shown} is not finite, which is a failure here")
-        failure = Failure(FailureKind.NAN, f"the value is {shown}, not a finite number", "E_NONFINITE")
-        return TrialState.FAILED, (), failure
+    def _result(self, raw: RawTrial) -> Result:
+        state, values, failure = result_of(raw.state, raw.values, raw.reports, len(self.objectives))
+        if failure is not None and failure.kind is FailureKind.NAN:
+            shown = ", ".join(str(float(value)) for value in raw.values or ()) or "missing"
+            self.notes.on_trial(raw.number, f"the value {shown} is not finite, which is a failure here")
+        if state is TrialState.COMPLETE and any(value > 0 for value in raw.constraints.values()):
+            self.notes.on_trial(raw.number, "constraints are violated, which only the metrics say here")
+        return state, values, failure
 
     # trials that wait or run -------------------------------------------------------------------------
 
