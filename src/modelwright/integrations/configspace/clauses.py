@@ -76,6 +76,9 @@ class _Writer:
         """Return the ways in which a clause is met, each as simple clauses that all are."""
         if not isinstance(clause, ConfigSpace.ForbiddenAndConjunction | ConfigSpace.ForbiddenOrConjunction):
             return [(clause,)]
+        at_most = _at_most(clause)
+        if at_most is not None:
+            return [(at_most,)]
         parts = [self._alternatives(part) for part in clause.components]
         if isinstance(clause, ConfigSpace.ForbiddenOrConjunction):
             return [way for ways in parts for way in ways]
@@ -130,6 +133,21 @@ class _Writer:
     def _refused(self, clause: Any, why: str) -> InputError:
         message = f"the forbidden clause {str(clause)!r:.200} has no counterpart: {why}."
         return InputError(message, code="E_CONFIGSPACE")
+
+
+def _at_most(clause: Any) -> Any | None:
+    """Return "less or equal" as one clause where it is written as two, as we do."""
+    if not isinstance(clause, ConfigSpace.ForbiddenOrConjunction) or len(clause.components) != 2:
+        return None
+    less: Any = clause.components[0]
+    equal: Any = clause.components[1]
+    kinds = (
+        type(less) is ConfigSpace.ForbiddenLessThanClause,
+        type(equal) is ConfigSpace.ForbiddenEqualsClause,
+    )
+    if not all(kinds) or (less.hyperparameter.name, less.value) != (equal.hyperparameter.name, equal.value):
+        return None
+    return ConfigSpace.ForbiddenLessThanEqualsClause(less.hyperparameter, less.value)
 
 
 def _name(name: str) -> str:

@@ -164,6 +164,15 @@ def _may_be_undefined(node: Node) -> bool:
     return any(_may_be_undefined(child) for child in node.children)
 
 
+def _folded(node: Node) -> Node:
+    """Return a number that is written as an expression, such as -1, as what it is."""
+    if isinstance(node, Literal) or any(names_in(node)) or isinstance(node, Comparison | And | Or | Not):
+        return node
+    with np.errstate(all="ignore"):
+        value, _ = node.evaluate({})
+    return Literal(float(value))
+
+
 class _Reader:
     """Takes one constraint apart; `where` says when a part of it is true, or not."""
 
@@ -199,6 +208,7 @@ class _Reader:
         return [tuple(dict.fromkeys(sum(chosen, ()))) for chosen in product(*formulas)]
 
     def _compared(self, node: Node, left: Node, operator: str, right: Node, wanted: bool) -> Formula:
+        left, right = _folded(left), _folded(right)
         if isinstance(left, Literal) and isinstance(right, Name):
             left, operator, right = right, _MIRRORED[operator], left
         if isinstance(left, Name) and isinstance(right, Literal):
@@ -223,7 +233,8 @@ class _Reader:
                 f"listed, where it is on parameters of {_MOST_LISTED:,} combinations at most."
             )
         rows = list(product(*(range(size or 1) for size in sizes)))
-        value, undefined = node.evaluate(self._columns(names, rows))
+        with np.errstate(all="ignore"):
+            value, undefined = node.evaluate(self._columns(names, rows))
         true = np.broadcast_to(np.logical_and(value, np.logical_not(undefined)), (len(rows),))
         chosen: dict[tuple[Any, ...], list[Any]] = {}
         for row, holds in zip(rows, true.tolist(), strict=True):

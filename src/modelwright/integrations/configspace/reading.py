@@ -62,7 +62,7 @@ def _from_file(path: Path) -> ConfigSpace.ConfigurationSpace:
         raise InputError(f"there is no file {str(path)!r}.", code="E_PATH")
     try:
         return ConfigSpace.ConfigurationSpace.from_json(path)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{str(path)!r} is no space that ConfigSpace wrote: {error!r:.120}.", code="E_CONFIGSPACE"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +23,10 @@ __all__ = ["META", "to_configspace"]
 
 META = "modelwright"  # where a number with steps keeps what it is
 _MOST_STEPS = 1_000
+_DECIMALS = 13
 
 _CLAUSES: dict[str, Any] = {
     "<": ConfigSpace.ForbiddenLessThanClause,
-    "<=": ConfigSpace.ForbiddenLessThanEqualsClause,
     ">": ConfigSpace.ForbiddenGreaterThanClause,
     ">=": ConfigSpace.ForbiddenGreaterThanEqualsClause,
 }
@@ -113,9 +114,10 @@ def _number(name: str, parameter: Float | Int, default: Any) -> Any:
         return _stepped(name, parameter, default)
     if isinstance(parameter, Int):
         return ConfigSpace.UniformIntegerHyperparameter(name, low, high, default_value=default, log=log)
-    if (round(low, 13), round(high, 13)) != (low, high):
+    if not all(math.isclose(round(end, _DECIMALS), end, rel_tol=1e-9) for end in (low, high)):
         raise InputError(
-            f"ConfigSpace rounds ranges to 13 decimals, but that of {name!r} is from {low!r} to {high!r}.",
+            f"ConfigSpace rounds ranges to {_DECIMALS} decimals, "
+            f"but that of {name!r} is from {low!r} to {high!r}.",
             hint="Round them, or search an exponent.",
             code="E_CONFIGSPACE",
         )
@@ -173,10 +175,25 @@ def _clause(found: ConfigSpace.ConfigurationSpace, conjunction: Sequence[Stateme
 
 def _part(found: ConfigSpace.ConfigurationSpace, statement: Statement) -> Any:
     if isinstance(statement, Among):
-        hyperparameter, values = found[statement.name], statement.values
+        hyperparameter = found[statement.name]
+        values = [_legal(hyperparameter, value) for value in statement.values]
         if len(values) == 1:
             return ConfigSpace.ForbiddenEqualsClause(hyperparameter, values[0])
         return ConfigSpace.ForbiddenInClause(hyperparameter, values)
     if isinstance(statement, Ordered):
-        return _CLAUSES[statement.operator](found[statement.name], statement.value)
+        hyperparameter = found[statement.name]
+        value = _legal(hyperparameter, statement.value)
+        if statement.operator == "<=":
+            # ConfigSpace 1.2 draws the wrong side of its own clause for this.
+            less = ConfigSpace.ForbiddenLessThanClause(hyperparameter, value)
+            equal = ConfigSpace.ForbiddenEqualsClause(hyperparameter, value)
+            return ConfigSpace.ForbiddenOrConjunction(less, equal)
+        return _CLAUSES[statement.operator](hyperparameter, value)
     return _RELATIONS[statement.operator](found[statement.left], found[statement.right])
+
+
+def _legal(hyperparameter: Any, value: Any) -> Any:
+    """Return a value within a range that was rounded."""
+    if isinstance(hyperparameter, ConfigSpace.UniformFloatHyperparameter):
+        return min(max(value, hyperparameter.lower), hyperparameter.upper)
+    return value
