@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,10 @@ def suggest(trial: Trial, space: Space) -> dict[str, Any]:
         name = space.names[at]
         parameter = space[name]
         if all(_meets(space[parent], found, parent, wanted) for parent, wanted in parameter.when.items()):
-            found[name] = parameter.normal(_suggested(trial, name, _distribution(name, parameter)))
+            value = _suggested(trial, name, _distribution(name, parameter))
+            if isinstance(parameter, Float):
+                value = min(max(value, parameter.low), parameter.high)  # to the last decimal
+            found[name] = parameter.normal(value)
     return {name: found[name] for name in space.names if name in found}
 
 
@@ -130,8 +134,8 @@ def _suggested(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
         low, high = distribution.low, distribution.high
         return trial.suggest_int(name, low, high, step=distribution.step, log=distribution.log)
     assert isinstance(distribution, FloatDistribution)
-    low_f, high_f = distribution.low, distribution.high
-    return trial.suggest_float(name, low_f, high_f, step=distribution.step, log=distribution.log)
+    # Asked for the distribution itself, because its upper end need not lie on a literal grid.
+    return trial._suggest(name, distribution)
 
 
 def _refuse_constraints(space: Space) -> None:
@@ -155,10 +159,10 @@ def _distribution(name: str, parameter: Parameter) -> BaseDistribution:
                 hint="Leave one of them out.",
                 code="E_OPTUNA",
             )
-        # Optuna wants the upper end on the grid.
-        high = parameter.high if parameter.size is None else parameter.at(parameter.size - 1)
-        kind = IntDistribution if isinstance(parameter, Int) else FloatDistribution
-        return kind(parameter.low, high, log=parameter.log, step=parameter.step)
+        if isinstance(parameter, Int):
+            high = parameter.at(parameter.size - 1)  # Optuna wants the upper end on the grid
+            return IntDistribution(parameter.low, high, log=parameter.log, step=parameter.step)
+        return _real(parameter)
     assert parameter.size is not None
     choices = [parameter.dump(parameter.at(slot)) for slot in range(parameter.size)]
     for i, choice in enumerate(choices):
@@ -170,6 +174,17 @@ def _distribution(name: str, parameter: Parameter) -> BaseDistribution:
                 code="E_OPTUNA",
             )
     return CategoricalDistribution(choices)
+
+
+def _real(parameter: Float) -> FloatDistribution:
+    if parameter.size is None:
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    # Optuna takes the decimals of a grid literally, and warns where its end is not on it. From half a step
+    # above the last value it comes down to that one, whatever the last decimals are.
+    high = parameter.at(parameter.size - 1) + parameter.step / 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return FloatDistribution(parameter.low, high, step=parameter.step)
 
 
 def _parameter(name: str, distribution: BaseDistribution) -> Parameter:
