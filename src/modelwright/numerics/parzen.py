@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +60,7 @@ class Column:
     positions: Floats | None = None
     ordered: bool = True
 
-    @property
+    @cached_property
     def edges(self) -> Floats:
         """Borders of the levels' cells, shape (k + 1,): midway between positions, 0 and 1 outside."""
         assert self.positions is not None
@@ -174,21 +175,24 @@ class Parzen:
         if j in self._tables:
             factor = np.log(self._tables[j]).T[column.index(y)]
         elif column.positions is not None:
-            at, edges = column.index(y), column.edges
-            mass = self._mass(j, edges[at][:, None], edges[at + 1][:, None])
-            factor = np.log(np.maximum(mass / self._mass(j, 0.0, 1.0), _TINY))
+            factor = self._log_levels(j, column.index(y))
         else:
             z = (y[:, None] - self._mu[j]) / self._sigma[j]
-            factor = -0.5 * z**2 - np.log(self._sigma[j] * self._mass(j, 0.0, 1.0)) - _LOG_SQRT_2PI
+            factor = -0.5 * z**2 - np.log(self._sigma[j] * _mass(self._mu[j], self._sigma[j], 0.0, 1.0)) - _LOG_SQRT_2PI
         factor[np.isnan(y)] = 0.0
         return np.asarray(factor)
 
-    def _mass(self, j: int, low: Floats | float, high: Floats | float) -> Floats:
-        """Return how much of each kernel of column j lies between `low` and `high`, before truncation."""
-        from scipy.special import ndtr
+    def _log_levels(self, j: int, at: NDArray[np.intp]) -> Floats:
+        """Return the log of the mass of each kernel of column j on each level `at`, shape (c, n + 1).
 
-        mu, sigma = self._mu[j], self._sigma[j]
-        return np.asarray(ndtr((high - mu) / sigma) - ndtr((low - mu) / sigma))
+        Observations share few levels, so most kernels are alike: each different pair is computed once.
+        """
+        alike, which = np.unique(self._mu[j] + 1j * self._sigma[j], return_inverse=True)
+        levels, rows = np.unique(at, return_inverse=True)
+        mu, sigma, edges = alike.real, alike.imag, self._columns[j].edges
+        mass = _mass(mu, sigma, edges[levels][:, None], edges[levels + 1][:, None])
+        log_mass = np.log(np.maximum(mass / _mass(mu, sigma, 0.0, 1.0), _TINY))
+        return np.asarray(log_mass.take(which, axis=1).take(rows, axis=0))
 
     # drawing -----------------------------------------------------------------------------------------
 
@@ -216,6 +220,13 @@ class Parzen:
         low, high = ndtr(-mu / sigma), ndtr((1.0 - mu) / sigma)
         draws = np.clip(mu + sigma * ndtri(low + u * (high - low)), 0.0, 1.0)
         return draws if column.positions is None else np.asarray(column.positions[column.index(draws)])
+
+
+def _mass(mu: Floats, sigma: Floats, low: Floats | float, high: Floats | float) -> Floats:
+    """Return how much of each normal lies between `low` and `high`."""
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr((high - mu) / sigma) - ndtr((low - mu) / sigma))
 
 
 def _pick(weights: Floats, u: Floats) -> NDArray[np.intp]:
