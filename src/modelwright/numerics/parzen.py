@@ -178,7 +178,8 @@ class Parzen:
             factor = self._log_levels(j, column.index(y))
         else:
             z = (y[:, None] - self._mu[j]) / self._sigma[j]
-            factor = -0.5 * z**2 - np.log(self._sigma[j] * _mass(self._mu[j], self._sigma[j], 0.0, 1.0)) - _LOG_SQRT_2PI
+            scale = self._sigma[j] * _mass(self._mu[j], self._sigma[j], 0.0, 1.0)
+            factor = -0.5 * z**2 - np.log(scale) - _LOG_SQRT_2PI
         factor[np.isnan(y)] = 0.0
         return np.asarray(factor)
 
