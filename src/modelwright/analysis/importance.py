@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright._base.seeds import generator
+from modelwright.analysis.inputs import inputs_of
 from modelwright.analysis.searched import Found, Searched, found_by
-from modelwright.analysis.surrogate import Surrogate, fit_surrogate, inputs_of
+from modelwright.analysis.surrogate import Surrogate, fit_surrogate
 from modelwright.errors import InputError
 from modelwright.numerics.fanova import explained
 from modelwright.records import Trial
@@ -29,6 +30,7 @@ Method = Literal["fanova", "permutation"]
 
 _FEWEST = 8
 _SHUFFLES = 10
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def importances(
     Notes
     -----
     A model of trees is fitted to the trials, always the same one to the same trials. A parameter that is
-    inactive has a value of its own; what its parent decides counts for the parent.
+    inactive has a value of its own in it. The share of such a parameter is what it moves where it is active;
+    the step from inactive to active counts for its parent.
 
     Examples
     --------
@@ -166,10 +169,10 @@ def _scaled(losses: Floats, region: float | None) -> Floats:
 
 
 def _alone(surrogate: Surrogate, X: Floats) -> tuple[Floats, float]:
-    alone, total = explained(surrogate.trees, surrogate.inputs.axes)
+    alone, total = explained(surrogate.trees, surrogate.inputs.axes, surrogate.inputs.regimes)
     if total <= 0.0:
         return np.zeros(len(alone)), 0.0
-    shares = alone / total
+    shares = np.where(alone > _ROUNDING * total, alone / total, 0.0)
     return shares, max(0.0, 1.0 - float(shares.sum()))
 
 

@@ -1,9 +1,4 @@
-"""A model of what trials measured: a few regression trees over the parameters of a space.
-
-A number is its position in the unit interval, a choice one indicator per value. A parameter that is inactive
-has a value of its own, outside of the interval, or no indicator. Parents come before their children, so
-what a choice decides is put down to the choice and not to the parameters that it switches.
-"""
+"""A model of what trials measured: a few regression trees over the parameters of a space."""
 
 from __future__ import annotations
 
@@ -15,53 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright._base.seeds import generator
-from modelwright.numerics.fanova import Axis
+from modelwright.analysis.inputs import Inputs
 from modelwright.numerics.regression_tree import RegressionTree, grow
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from modelwright.space import Space
-    from modelwright.space.parameters import Parameter
-
-__all__ = ["Inputs", "Surrogate", "fit_surrogate", "inputs_of"]
+__all__ = ["Surrogate", "fit_surrogate"]
 
 Floats = NDArray[np.float64]
 
-_INACTIVE = -1.0
-_MOST_INDICATORS = 32  # with more choices, their positions are columns enough to tell them apart
 _TREES = 32
 _MIN_LEAF = 2
 _MOST_LEAVES = 250  # together with the number of trees, what bounds the cost at any number of trials
-_DRAWS = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """The parameters of a space that vary, as inputs of trees.
-
-    Attributes
-    ----------
-    names : list of str
-        Parents first; constants are left out.
-    axes : list of Axis
-        Of the same parameters, with the law under which a random configuration has their values.
-    """
-
-    names: list[str]
-    axes: list[Axis]
-    _places: list[int]
-
-    def __call__(self, X: Floats) -> Floats:
-        """Return the columns of rows in the unit cube, shape (n, p)."""
-        columns: list[Floats] = []
-        for place, axis in zip(self._places, self.axes, strict=True):
-            u, k = X[:, place], len(axis.columns)
-            if k == 1:
-                columns.append(np.where(np.isnan(u), _INACTIVE, u))
-            else:
-                columns += [np.where(np.isnan(u), 0.0, np.floor(u * k) == choice) for choice in range(k)]
-        return np.column_stack(columns) if columns else np.empty((len(X), 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,39 +49,6 @@ class Surrogate:
         return np.asarray(np.mean([tree.predict(Z) for tree in self.trees], axis=0))
 
 
-def inputs_of(space: Space) -> Inputs:
-    """Return the inputs of a space; how often each parameter is active follows from its conditions alone."""
-    parameters = list(space.parameters.values())
-    drawn = space.snap(generator(0, "activity").random((_DRAWS, len(space)))) if space.conditional else None
-    names, axes, places, width = [], [], [], 0
-    for place in space.structure.order:
-        if parameters[place].size == 1:
-            continue
-        off = 0.0 if drawn is None else float(np.isnan(drawn[:, place]).mean())
-        axis = _axis(parameters[place], off, width)
-        width += len(axis.columns)
-        names.append(space.names[place])
-        axes.append(axis)
-        places.append(place)
-    return Inputs(names, axes, places)
-
-
-def _axis(parameter: Parameter, off: float, first: int) -> Axis:
-    """Return the axis of a parameter that is inactive with the probability `off`."""
-    from modelwright.space import Float, Int, Ordinal
-
-    size = parameter.size
-    if isinstance(parameter, Float | Int) or size is None or size > _MOST_INDICATORS:
-        atoms, masses = np.empty((0, 1)), np.empty(0)
-        neither = np.array([[_INACTIVE]])
-    elif isinstance(parameter, Ordinal) or size == 2:
-        atoms, masses = (np.arange(size)[:, None] + 0.5) / size, np.full(size, (1.0 - off) / size)
-        neither = np.array([[_INACTIVE]])
-    else:
-        atoms, masses, neither = np.eye(size), np.full(size, (1.0 - off) / size), np.zeros((1, size))
-    if off > 0.0:
-        atoms, masses = np.vstack([atoms, neither]), np.append(masses, off)
-    return Axis(list(range(first, first + atoms.shape[1])), atoms, masses)
 
 
 def fit_surrogate(inputs: Inputs, X: Floats, y: Floats) -> Surrogate:
