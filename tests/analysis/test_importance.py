@@ -19,9 +19,7 @@ def searched(space: Space, loss: Callable[[Config], float], n: int = 400, **tria
     """A history of random configurations."""
     history = History(space, [Objective()])
     for number, config in enumerate(space.sample_many(np.random.default_rng(0), n)):
-        history.add(
-            [Trial(number, TrialState.COMPLETE, space.dump(config), (loss(config),), **trial)]
-        )
+        history.add([Trial(number, TrialState.COMPLETE, space.dump(config), (loss(config),), **trial)])
     return history
 
 
@@ -62,9 +60,7 @@ def test_choices_flags_and_levels_count(method: Any) -> None:
         one=Constant(1),
     )
     cost = {"a": 0.0, "b": 3.0, "c": 0.0, "d": 0.0}
-    history = searched(
-        space, lambda c: cost[c["kind"]] + c["flag"] + 0.5 * ["s", "m", "l"].index(c["size"])
-    )
+    history = searched(space, lambda c: cost[c["kind"]] + c["flag"] + 0.5 * ["s", "m", "l"].index(c["size"]))
     found = shares(importances(history, method=method))
     assert list(found) == ["kind", "flag", "size", "idle"]  # a constant has nothing to say
     # Variances 27/16, 1/4 and 1/6.
@@ -150,9 +146,7 @@ def test_only_complete_trials_count() -> None:
     space = Space(x=Float(0, 1), y=Float(0, 1))
     history = searched(space, lambda c: c["x"], n=50)
     plain = importances(history)
-    failed = Trial(
-        100, TrialState.FAILED, {"x": 0.1, "y": 0.9}, failure=Failure(FailureKind.ERROR, "no")
-    )
+    failed = Trial(100, TrialState.FAILED, {"x": 0.1, "y": 0.9}, failure=Failure(FailureKind.ERROR, "no"))
     pruned = Trial(101, TrialState.PRUNED, {"x": 0.2, "y": 0.9}, (50.0,))
     nan = Trial(102, TrialState.COMPLETE, {"x": 0.3, "y": 0.9}, (float("nan"),))
     history.add([failed, pruned, nan])
@@ -188,7 +182,14 @@ def test_a_study_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [[1.0] * 20, [1e300, -1e300] * 10, [float("inf")] * 20, [float("inf"), 1.0] * 10, [0.0] * 20, [5e-324] * 20],
+    [
+        [1.0] * 20,
+        [1e300, -1e300] * 10,
+        [float("inf")] * 20,
+        [float("inf"), 1.0] * 10,
+        [0.0] * 20,
+        [5e-324] * 20,
+    ],
 )
 @pytest.mark.parametrize("method", ["fanova", "permutation"])
 @pytest.mark.parametrize("region", [None, 0.25])

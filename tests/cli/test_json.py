@@ -73,6 +73,8 @@ def test_a_change_of_space(ask: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_studies_shown_and_listed(ask: Callable[..., Any]) -> None:
     check_keys(ask("studies", "show", "rich"), STUDY, "studies show")
+    more = ask("studies", "show", "rich", "--importances")
+    check_keys(more, STUDY, "studies show", "studies show --importances")
     check_keys(ask("studies", "list")[0], "studies list")
 
 

@@ -43,7 +43,9 @@ def test_it_agrees_with_draws_on_larger_fronts(m: int) -> None:
 def test_points_without_worth_change_nothing(m: int) -> None:
     rng = np.random.default_rng(0)
     losses, reference = rng.random((6, m)), np.full(m, 1.0)
-    idle = np.vstack([losses, losses + 0.01, np.full((1, m), 2.0), np.full((1, m), np.nan), losses * 0 + np.inf])
+    idle = np.vstack(
+        [losses, losses + 0.01, np.full((1, m), 2.0), np.full((1, m), np.nan), losses * 0 + np.inf]
+    )
     assert hypervolume(idle, reference) == pytest.approx(hypervolume(losses, reference))
 
 

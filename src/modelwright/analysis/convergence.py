@@ -74,8 +74,8 @@ def convergence(searched: Searched, *, tolerance: float = 0.01) -> Convergence:
     losses = np.array([trial.values for trial in trials], dtype=float) * signs
     if losses.shape[1] == 1:
         path = np.minimum.accumulate(losses[:, 0])
-        with np.errstate(invalid="ignore"):  # infinite losses
-            way = float(np.median(losses[:, 0]) - path[-1])
+        finite = losses[np.isfinite(losses)]
+        way = float(np.median(finite) - finite.min()) if len(finite) else 0.0
         best = path * signs[0]
     else:
         best = _volumes(losses)
@@ -107,7 +107,7 @@ def _last_gain(path: Floats, least: float) -> int:
     """Return where a falling path last came below its level by more than `least`."""
     at, level = 0, path[0]
     for k in np.flatnonzero(path[1:] < path[:-1]) + 1:
-        if level - path[k] > least:
+        if level - path[k] > least:  # so is any step from infinity
             at, level = int(k), path[k]
     return at
 

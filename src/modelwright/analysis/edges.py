@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.analysis.searched import Searched, found_by
+from modelwright.errors import SpaceError
 from modelwright.space import Float, Int
 
 __all__ = ["EdgeWarning", "edge_warnings"]
@@ -140,15 +141,24 @@ def widened(parameter: Number, end: End) -> tuple[float, float] | None:
         bound = low - (high - low) / 2 if end == "lower" else high + (high - low) / 2
         if low >= 0 and end == "lower":
             bound = max(bound, 0.0)
-    bound = _round(bound, 1 if parameter.log else 2)
-    bound = _on_grid(parameter, bound, end)
-    if not np.isfinite(bound) or (bound >= low if end == "lower" else bound <= high):
-        return None
-    return (bound, high) if end == "lower" else (low, bound)
+    bound = _on_grid(parameter, float(f"{bound:.{0 if parameter.log else 1}e}"), end)
+    proposal = (bound, high) if end == "lower" else (low, bound)
+    return proposal if _holds(proposal, parameter) else None
 
 
-def _round(value: float, digits: int) -> float:
-    return float(f"{value:.{digits - 1}e}")
+def _holds(proposal: tuple[float, float], parameter: Number) -> bool:
+    """Return whether there is such a range, and more in it than in the parameter's."""
+    low, high = proposal
+    if not low < high or proposal == (parameter.low, parameter.high):
+        return False
+    try:
+        if isinstance(parameter, Int):
+            wider: Number = Int(int(low), int(high), log=parameter.log, step=parameter.step)
+        else:
+            wider = Float(low, high, log=parameter.log, step=parameter.step)
+    except (SpaceError, OverflowError):  # too wide for a float, or too many values
+        return False
+    return bool(wider.low <= parameter.low and parameter.high <= wider.high)
 
 
 def _on_grid(parameter: Number, bound: float, end: End) -> float:

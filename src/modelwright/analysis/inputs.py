@@ -121,7 +121,7 @@ def _axis(parameter: Parameter, groups: Places | None, first: int) -> Axis:
 
 
 def _regimes(space: Space, places: Sequence[int], switches: dict[int, Places]) -> Regimes:
-    """Return what random configurations are like: who is active, and which group each parent's value is of."""
+    """Return what random configurations are like: who is active, and the group of each parent's value."""
     if not space.conditional:
         return Regimes(np.ones(1), np.ones((1, len(places)), dtype=np.intp))
     parameters = list(space.parameters.values())

@@ -49,8 +49,6 @@ class Surrogate:
         return np.asarray(np.mean([tree.predict(Z) for tree in self.trees], axis=0))
 
 
-
-
 def fit_surrogate(inputs: Inputs, X: Floats, y: Floats) -> Surrogate:
     """Fit trees to values of configurations.
 

@@ -12,6 +12,7 @@ import typer
 from modelwright.cli import steering
 from modelwright.cli.console import clean, count, number, print_json, print_table, seconds
 from modelwright.cli.forms import answer_study, budget_form, failure_text, notes_on, study_form
+from modelwright.cli.insights import insights_form, print_insights
 from modelwright.cli.options import DEFAULT_STORAGE, JsonOption, StorageOption, StudyArgument
 from modelwright.errors import InputError
 
@@ -79,8 +80,22 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return row["name"], state, str(row["trials"]), budget, best
 
 
-@app.command("show", epilog="Example: modelwright studies show data --storage sqlite:///hub.db")
-def show(name: StudyArgument, storage: StorageOption = DEFAULT_STORAGE, json: JsonOption = False) -> None:
+@app.command(
+    "show",
+    epilog="Example: modelwright studies show data --storage sqlite:///hub.db\n\n"
+    "modelwright studies show data --importances",
+)
+def show(
+    name: StudyArgument,
+    storage: StorageOption = DEFAULT_STORAGE,
+    importances: Annotated[
+        bool,
+        typer.Option(
+            "--importances", help="Also which parameters matter, and which ranges end too early (fANOVA)."
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Show one study: its settings, its states, its best trial and each trial."""
     from modelwright.automl.leaderboard import state_name
     from modelwright.storage import open_existing
@@ -92,7 +107,8 @@ def show(name: StudyArgument, storage: StorageOption = DEFAULT_STORAGE, json: Js
     notes = notes_on(study.storage, record.id, trials)
     states = [state_name(trial.state, record.state) for trial in trials]
     if json:
-        print_json(_as_json(record, trials, dict(Counter(states)), notes))
+        form = _as_json(record, trials, dict(Counter(states)), notes)
+        print_json({**form, **insights_form(study)} if importances else form)
         return
     states = [
         f"{state} ({notes[trial.number]})" if trial.number in notes else state
@@ -106,6 +122,8 @@ def show(name: StudyArgument, storage: StorageOption = DEFAULT_STORAGE, json: Js
     if best is not None:
         values = ", ".join(number(v) for v in best.values)
         typer.echo(clean(f"best: trial {best.number}, {values}: {dict(best.params)}"))
+    if importances:
+        print_insights(study)
     print_table(
         ("number", "state", "value", "duration", "params", "failure"),
         [
