@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modelwright import Float, Space, Study
+from modelwright import Float, Int, Space, Study
 from modelwright.records import Objective, StudySpec
 from modelwright.storage import open_storage
 from modelwright.storage.base import Storage
@@ -37,8 +38,20 @@ def test_words_for_people(storage: Storage, command: Callable[..., Any]) -> None
     assert lines[at + 1].startswith("lr\t")
     assert lines[at + 2].startswith("idle\t")
     assert "have lr at the upper end, 0.1; widen to 0.3" in shown.out
+    assert "to widen: modelwright studies space s --range lr=1e-05:0.3" in lines
     assert set(plain.out.splitlines()) < set(lines)
     assert "parameter" not in plain.out
+
+
+def test_the_command_that_is_proposed_widens(storage: Storage, command: Callable[..., Any]) -> None:
+    space = Space({"layers": Int(1, 9), "the rate": Float(1e-5, 0.1, log=True)})
+    study = Study(space, name="my study", storage=storage, optimizer="tpe", direction="maximize", seed=1)
+    study.run(lambda t: t.params["layers"] + 10 * t.params["the rate"], trials=60, executor="inline")
+    shown = command("studies", "show", "my study", "--importances").out.splitlines()
+    [line] = [line for line in shown if line.startswith("to widen: ")]
+    assert command(*shlex.split(line)[3:]).code == 0
+    widened = Study.load("my study", storage=storage).space
+    assert (widened["layers"].high, widened["the rate"].high) == (13, 0.3)
 
 
 def test_the_same_for_programs(storage: Storage, command: Callable[..., Any]) -> None:

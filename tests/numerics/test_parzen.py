@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from modelwright.numerics.parzen import Column, Parzen, joint_widths, neighbour_widths
 
@@ -133,3 +134,18 @@ def test_arguments_are_left_as_they_were() -> None:
     Parzen(MIXED, X, widths, weights).log_density(X)
     for now, then in zip((X, widths, weights), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_levels_have_the_mass_of_their_cells_kernel_by_kernel(joint: bool) -> None:
+    X = LEVELS[np.array([0, 0, 1, 3, 3, 3])][:, None]
+    parzen = mixture(X, [Column(LEVELS)], joint)
+    widths = (joint_widths(X) if joint else neighbour_widths(X))[0]
+    edges = [0.0, 0.125, 0.35, 0.7, 1.0]
+    for at, level in enumerate(LEVELS):
+        masses = [
+            (ndtr((edges[at + 1] - mu) / sigma) - ndtr((edges[at] - mu) / sigma))
+            / (ndtr((1 - mu) / sigma) - ndtr(-mu / sigma))
+            for mu, sigma in [*zip(X[:, 0], widths, strict=True), (0.5, 1.0)]
+        ]
+        assert parzen.log_density(np.array([[level]]))[0] == pytest.approx(np.log(np.mean(masses)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,7 +11,7 @@ from modelwright.cli.console import clean, count, print_table
 from modelwright.errors import InputError
 
 if TYPE_CHECKING:
-    from modelwright.analysis import Importances
+    from modelwright.analysis import EdgeWarning, Importances
     from modelwright.study import Study
 
 __all__ = ["insights_form", "print_insights"]
@@ -25,8 +26,7 @@ def print_insights(study: Study) -> None:
         _print_shares(found)
     else:
         typer.echo(clean(f"importances: {problem}"))
-    for warning in edge_warnings(study):
-        typer.echo(clean(str(warning)))
+    _print_edges(study, edge_warnings(study))
     stalled = convergence(study).stalled_trials
     if stalled:
         typer.echo(f"no gain worth its name in the last {count(stalled, 'complete trial')}")
@@ -78,8 +78,19 @@ def _print_shares(found: list[Importances]) -> None:
     by_name = [dict(one.shares) for one in found]
     rows = [(name, *(_percent(shares[name]) for shares in by_name)) for name in names]
     rows.append(("(several together)", *(_percent(one.together) for one in found)))
-    rows.append(("(told of unseen trials)", *(_percent(max(one.r2, 0.0)) for one in found)))
+    rows.append(("(explained of unseen trials)", *(_percent(max(one.r2, 0.0)) for one in found)))
     print_table(("parameter", *(f"share of {one.target}" for one in found)), rows)
+
+
+def _print_edges(study: Study, warnings: list[EdgeWarning]) -> None:
+    """Print the warnings, and the command that widens the ranges where these are the user's own."""
+    for warning in warnings:
+        typer.echo(clean(str(warning)))
+    ranges = {w.name: w.proposal for w in warnings if w.proposal is not None}
+    if ranges and study.spec.optimizer.name != "partitions":
+        options = [quote(f"{name}={low!r}:{high!r}") for name, (low, high) in ranges.items()]
+        line = " ".join(["modelwright studies space", quote(study.name), *(f"--range {o}" for o in options)])
+        typer.echo(clean(f"to widen: {line}"))
 
 
 def _percent(share: float) -> str:
