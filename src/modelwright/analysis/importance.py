@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -84,13 +85,13 @@ def importances(
         ``"permutation"``: the share of the variance over the trials that goes when the model is given the
         parameter's values in a random order; contains what the parameter does together with others.
     region : float, optional
-        A share such as 0.25: what matters to get into the best 25 %, and within them. What is worse counts
-        as just not in.
+        A share such as 0.25: what matters around the best 25 %, in the part of the space that they span.
+        What is worse there counts as just not among them.
 
     Raises
     ------
     InputError
-        There are fewer than 8 trials to learn from, or an argument makes no sense.
+        There are fewer than 8 trials to learn from (with `region` there), or an argument makes no sense.
 
     Notes
     -----
@@ -112,19 +113,19 @@ def importances(
     found = found_by(searched)
     name, measured = _measured(searched, found, target)
     rows = np.flatnonzero(~np.isnan(measured))
-    if len(rows) < _FEWEST:
-        raise InputError(
-            f"expected at least {_FEWEST} complete trials to tell which parameters matter for {name}, "
-            f"got {len(rows)}.",
-            hint="Run more trials first.",
-        )
-    y = _scaled(measured[rows], region)
+    _check_enough(len(rows), f"for {name}")
+    X, y = found.X[rows], _scaled(measured[rows], region)
     inputs = inputs_of(found.space)
     if not inputs.names:
         return Importances((), 0.0, 0.0, len(rows), name, method, region)
-    surrogate = fit_surrogate(inputs, found.X[rows], y)
+    if region is not None:
+        inputs = inputs.around(X[np.argsort(measured[rows], kind="stable")[: ceil(region * len(rows))]])
+        inside = inputs.holds(X)
+        X, y, rows = X[inside], y[inside], rows[inside]
+        _check_enough(len(rows), f"for {name} around the best {100 * region:g} %")
+    surrogate = fit_surrogate(inputs, X, y)
     by_method = {"fanova": _alone, "permutation": _shuffled}[method]
-    shares, together = by_method(surrogate, found.X[rows])
+    shares, together = by_method(surrogate, X)
     order = np.argsort(-shares, kind="stable")
     ranked = tuple((inputs.names[j], float(shares[j])) for j in order)
     return Importances(ranked, together, surrogate.r2, len(rows), name, method, region)
@@ -136,6 +137,15 @@ def _check(method: str, region: float | None) -> None:
     if region is not None and not 0 < region < 1:
         raise InputError(
             f"expected a region between 0 and 1, got {region!r}.", hint="0.25 stands for the best 25 %."
+        )
+
+
+def _check_enough(trials: int, what: str) -> None:
+    if trials < _FEWEST:
+        raise InputError(
+            f"expected at least {_FEWEST} complete trials to tell which parameters matter {what}, "
+            f"got {trials}.",
+            hint="Run more trials first.",
         )
 
 

@@ -8,7 +8,7 @@ what a choice decides is put down to the choice and not to the parameters that i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ _MOST_INDICATORS = 32  # with more choices, their positions are columns enough t
 _MOST_SWITCHES = 1000  # values of a parent that are told apart
 _MOST_REGIMES = 64  # the likeliest; the others are rare
 _DRAWS = 4096
+_NARROWEST = 1e-9  # range of a number, and distance of two values, in the unit interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +53,74 @@ class Inputs:
     axes: list[Axis]
     regimes: Regimes
     _places: list[int]
+    _ranges: dict[int, tuple[float, float]] = field(default_factory=dict)  # of numbers, where not the whole
 
     def __call__(self, X: Floats) -> Floats:
         """Return the columns of rows in the unit cube, shape (n, p)."""
         columns: list[Floats] = []
-        for place, axis in zip(self._places, self.axes, strict=True):
+        for j, (place, axis) in enumerate(zip(self._places, self.axes, strict=True)):
             u, k = X[:, place], len(axis.columns)
             if k == 1:
-                columns.append(np.where(np.isnan(u), _INACTIVE, u))
+                low, high = self._ranges.get(j, (0.0, 1.0))
+                columns.append(np.where(np.isnan(u), _INACTIVE, (u - low) / (high - low)))
             else:
                 columns += [np.where(np.isnan(u), 0.0, np.floor(u * k) == choice) for choice in range(k)]
         return np.column_stack(columns) if columns else np.empty((len(X), 0))
+
+    def around(self, X: Floats) -> Inputs:
+        """Return the inputs of the part of the space that rows in the unit cube span.
+
+        Numbers lie between the least and the largest there, choices are those that occur, and a parameter is
+        active or inactive as it is in some row.
+        """
+        axes: list[Axis] = []
+        ranges: dict[int, tuple[float, float]] = {}
+        weights, laws = self.regimes.weights, self.regimes.laws
+        for j, (place, axis) in enumerate(zip(self._places, self.axes, strict=True)):
+            u = X[:, place]
+            active = u[~np.isnan(u)]
+            share = np.ones(len(axis.laws))
+            share[0], share[1:] = len(active) < len(u), len(active) > 0
+            if axis.laws[:, 0].any():
+                if len(active):
+                    ranges[j] = (
+                        float(active.min()),
+                        max(float(active.max()), float(active.min()) + _NARROWEST),
+                    )
+            elif len(active):
+                axis, kept = _only(axis, active)
+                share[1:] = kept[1:]
+            axes.append(axis)
+            weights = weights * share[laws[:, j]]
+        if weights.sum() <= 0.0:  # all of it is rare in the whole space
+            return self
+        left = weights > 0.0
+        regimes = Regimes(weights[left] / weights.sum(), laws[left])
+        return Inputs(self.names, axes, regimes, self._places, ranges)
+
+    def holds(self, X: Floats) -> NDArray[np.bool_]:
+        """Return which rows lie in the part of the space that `around` has left, shape (n,)."""
+        Z, inside = self(X), np.ones(len(X), dtype=bool)
+        for j, axis in enumerate(self.axes):
+            z = Z[:, list(axis.columns)]
+            possible = np.any(axis.laws[self.regimes.laws[:, j]] > 0.0, axis=0)
+            is_atom = np.all(np.abs(z[:, None] - axis.atoms) < _NARROWEST, axis=2) & possible[None, 1:]
+            inside &= is_atom.any(axis=1) | (possible[0] & (z[:, 0] >= 0.0) & (z[:, 0] <= 1.0))
+        return inside
+
+
+def _only(axis: Axis, active: Floats) -> tuple[Axis, Floats]:
+    """Return the axis with the values at `active` alone, and what is left of each law, shape (q,)."""
+    size = axis.laws.shape[1] - 2
+    if len(axis.columns) > 1:
+        seen = np.isin(np.arange(size), np.floor(active * size))
+    else:
+        seen = np.any(np.abs(axis.atoms[:-1] - active) < _NARROWEST, axis=1)
+    laws = axis.laws.copy()
+    laws[1:, 1:-1] *= seen
+    kept = laws.sum(axis=1)
+    laws[kept > 0] /= kept[kept > 0, None]
+    return Axis(axis.columns, axis.atoms, laws), kept
 
 
 def inputs_of(space: Space) -> Inputs:
