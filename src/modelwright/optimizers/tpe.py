@@ -166,7 +166,9 @@ class TPE:
         for _ in range(_TRIES):
             configs = self._space.decode(good.sample(rng, self._n_candidates))
             X = self._space.encode(configs)  # steps taken, inactive parameters out
-            gain = np.where(self._space.feasible(X), good.log_density(X) - bad.log_density(X), -np.inf)
+            gain = good.log_density(X) - bad.log_density(X)
+            if self._space.constraints:
+                gain[~self._space.feasible(X)] = -np.inf
             for at in np.argsort(-gain, kind="stable"):
                 if gain[at] == -np.inf:
                     break
