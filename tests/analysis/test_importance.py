@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelwright import Study
-from modelwright.analysis import Importances, importances
+from modelwright.analysis import Importances, edge_warnings, importances
 from modelwright.errors import InputError
 from modelwright.records import Failure, FailureKind, History, Objective, Trial, TrialState
 from modelwright.space import Bool, Categorical, Constant, Float, Int, Ordinal, Space
+from modelwright.testing.strategies import spaces
 
 Config = dict[str, Any]
 
@@ -259,3 +262,17 @@ def test_too_few_trials_of_a_region_are_said() -> None:
     history = searched(Space(x=Float(0, 1)), lambda c: c["x"], n=20)
     with pytest.raises(InputError, match="around the best 25 %, got 5"):
         importances(history, region=0.25)
+
+
+@given(space=spaces(), seed=st.integers(0, 99), region=st.sampled_from([None, 0.3]))
+@settings(max_examples=30, deadline=None)
+def test_any_space_has_shares(space: Space, seed: int, region: float | None) -> None:
+    rng = np.random.default_rng(seed)
+    history = searched(space, lambda c: float(len(c)) + rng.random(), n=40)
+    edge_warnings(history)
+    for method in ("fanova", "permutation"):
+        found = importances(history, method=method, region=region)  # type: ignore[arg-type]
+        names = [name for name, parameter in space.parameters.items() if parameter.size != 1]
+        assert sorted(shares(found)) == sorted(names)
+        assert all(np.isfinite(share) and share >= 0.0 for share in shares(found).values())
+        assert 0.0 <= found.together <= 1.0
