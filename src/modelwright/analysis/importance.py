@@ -197,6 +197,8 @@ def _shuffled(surrogate: Surrogate, X: Floats) -> tuple[Floats, float]:
     rng = generator(0, "shuffles")
     for j, axis in enumerate(axes):
         columns = list(axis.columns)
+        if not any(np.isin(columns, tree.feature).any() for tree in surrogate.trees):
+            continue
         have = np.flatnonzero(Z[:, columns[0]] >= 0.0 if len(columns) == 1 else Z[:, columns].any(axis=1))
         for _ in range(_SHUFFLES):
             moved = Z.copy()

@@ -30,7 +30,7 @@ Places = NDArray[np.intp]
 _INACTIVE = -1.0
 _MOST_INDICATORS = 32  # with more choices, their positions are columns enough to tell them apart
 _MOST_SWITCHES = 1000  # values of a parent that are told apart
-_MOST_REGIMES = 64  # the likeliest; the others are rare
+_MOST_REGIMES = 256  # the likeliest, and of equals those that were drawn first
 _DRAWS = 4096
 _NARROWEST = 1e-9  # range of a number, and distance of two values, in the unit interval
 
@@ -190,6 +190,6 @@ def _regimes(space: Space, places: Sequence[int], switches: dict[int, Places]) -
             rows = np.flatnonzero(laws[:, j])
             slots = [parameters[place].slot(u) for u in X[rows, place].tolist()]
             laws[rows, j] = 2 + switches[place][slots]
-    found, counts = np.unique(laws, axis=0, return_counts=True)
-    likeliest = np.argsort(-counts, kind="stable")[:_MOST_REGIMES]
+    found, first, counts = np.unique(laws, axis=0, return_index=True, return_counts=True)
+    likeliest = np.lexsort((first, -counts))[:_MOST_REGIMES]
     return Regimes(counts[likeliest] / counts[likeliest].sum(), found[likeliest])

@@ -150,6 +150,20 @@ def explained(
 
 
 def _of_tree(tree: Tree, axes: Sequence[Axis], regimes: Regimes) -> tuple[Floats, float]:
+    """Return the same of one tree; axes that it does not ask for, and that switch none, are left out."""
+    switching = regimes.laws.max(axis=0) > 1
+    asked = [j for j, axis in enumerate(axes) if switching[j] or np.isin(axis.columns, tree.feature).any()]
+    alone = np.zeros(len(axes))
+    if not asked:
+        return alone, 0.0
+    laws, which = np.unique(regimes.laws[:, asked], axis=0, return_inverse=True)
+    weights = np.bincount(which.ravel(), regimes.weights)
+    fewer = Regimes(np.asarray(weights, dtype=float), laws)
+    alone[asked], total = _of_asked(tree, [axes[j] for j in asked], fewer)
+    return alone, total
+
+
+def _of_asked(tree: Tree, axes: Sequence[Axis], regimes: Regimes) -> tuple[Floats, float]:
     low, high, value = _boxes(tree, 1 + max(column for axis in axes for column in axis.columns))
     held, masses = [], []
     for j, axis in enumerate(axes):
