@@ -11,7 +11,25 @@ from modelwright.space import Float, Int, Space
 SPACE, ONE = Space(x=Float(0, 1)), [Objective()]
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "hyperopt", "gp", "spearmint", "forest", "smac"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random",
+        "quasirandom",
+        "tpe",
+        "hyperopt",
+        "gp",
+        "spearmint",
+        "forest",
+        "smac",
+        "cmaes",
+        "de",
+        "evolution",
+        "nsga2",
+        "manual",
+        "passive",
+    ],
+)
 def test_each_name_builds(name: str) -> None:
     assert make_optimizer(name, SPACE, ONE).abilities.infinite
 
@@ -20,6 +38,7 @@ def test_old_names_are_the_same_classes() -> None:
     assert isinstance(make_optimizer("hyperopt", SPACE, ONE), TPE)
     assert isinstance(make_optimizer("smac", SPACE, ONE), Forest)
     assert isinstance(make_optimizer("sequence", Space(n=Int(1, 3)), ONE), GridSearch)
+    assert type(make_optimizer("passive", SPACE, ONE)) is type(make_optimizer("manual", SPACE, ONE))
     assert "partitions" in OPTIMIZERS.names()
 
 

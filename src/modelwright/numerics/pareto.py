@@ -13,6 +13,8 @@ __all__ = ["best_first", "crowding", "nondominated"]
 
 Floats = NDArray[np.float64]
 
+_FEW = 64
+
 
 def nondominated(losses: Floats) -> NDArray[np.bool_]:
     """Return which rows no other row is better than: at most as high everywhere and lower somewhere.
@@ -30,7 +32,7 @@ def nondominated(losses: Floats) -> NDArray[np.bool_]:
     Notes
     -----
     In lexicographic order a row can only be dominated by one before it, and then also by a nondominated one
-    before it: each row is compared with the front so far, O(n * front).
+    before it: each row is compared with the front so far, O(n * front). A few rows are compared all at once.
 
     Examples
     --------
@@ -38,6 +40,9 @@ def nondominated(losses: Floats) -> NDArray[np.bool_]:
     [True, True, False]
     """
     n, m = losses.shape
+    if n <= _FEW:
+        below = (losses[:, None] <= losses).all(axis=2) & (losses[:, None] < losses).any(axis=2)
+        return np.asarray(~below.any(axis=0))
     result = np.zeros(n, dtype=bool)
     front = np.empty((n, m))
     size = 0

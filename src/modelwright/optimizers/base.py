@@ -45,6 +45,8 @@ class Abilities:
         Results influence its proposals.
     fidelity : bool
         Chooses fidelities itself.
+    proposes : bool
+        Proposes anything; a study with one that does not runs only what is enqueued.
     """
 
     multi_objective: bool = False
@@ -54,6 +56,7 @@ class Abilities:
     infinite: bool = True
     learns: bool = True
     fidelity: bool = False
+    proposes: bool = True
 
 
 class Optimizer(Protocol):

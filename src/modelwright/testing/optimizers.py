@@ -190,11 +190,14 @@ class OptimizerContract:
     ) -> Optimizer:
         """Return a new optimizer, or skip the test where its abilities excuse it."""
         try:
-            return make_optimizer(self.component, space, objectives, deterministic=deterministic)
+            optimizer = make_optimizer(self.component, space, objectives, deterministic=deterministic)
         except AbilityError as refusal:
             if len(objectives) > 1:
                 raise
             pytest.skip(f"refused: {refusal}")
+        if not optimizer.abilities.proposes:
+            pytest.skip("it proposes nothing by itself")
+        return optimizer
 
     def simulate(self, space: Space, **settings: Any) -> Simulation:
         """Return a simulation of this optimizer."""
@@ -324,6 +327,13 @@ class OptimizerContract:
         else:
             with pytest.raises(AbilityError):
                 self.build(space, _TWO)
+
+    def test_only_one_that_proposes_nothing_waits_at_the_start(self) -> None:
+        space = SPACES["finite"]()
+        optimizer = make_optimizer(self.component, space, _ONE)
+        answer = optimizer.ask(History(space, _ONE), [Ticket(0, generator(0, 0))])
+        assert isinstance(answer, list) == optimizer.abilities.proposes
+        assert isinstance(answer, list | Wait)
 
     def test_only_declared_inability_refuses_a_space_without_end(self) -> None:
         if self.build(SPACES["finite"]()).abilities.infinite:
