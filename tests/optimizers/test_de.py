@@ -68,31 +68,43 @@ def test_it_searches_a_mixed_conditional_space() -> None:
 # seats --------------------------------------------------------------------------------------------------
 
 
-def reason(history, number, population=4):
-    optimizer = make_optimizer("de", history.space, ONE, population=population)
-    [proposal] = optimizer.ask(history, [Ticket(number, generator(0, number))])
-    return proposal.reason
-
-
-def test_a_seat_that_a_failed_trial_left_empty_is_drawn_for_again() -> None:
+def seated(trials, population=4):
+    """Return the numbers of the trials that hold the seats."""
     history = History(LINE, ONE)
-    lost = Failure(FailureKind.LOST, "made up")
-    trials = [complete(k, {"x": 0.1 * k}, float(k)) for k in (0, 1, 2, 4, 5)]
-    history.add([*trials, Trial(3, TrialState.FAILED, {"x": 0.3}, (), lost)])
-    assert "seat 3" in reason(history, 7)
-    history.add([complete(7, {"x": 0.7}, 0.0)])
-    assert reason(history, 8) == "seat 0 of 4, towards one of the best"
+    history.add(trials)
+    seats = make_optimizer("de", LINE, ONE, population=population)._seats.after(history)
+    return [history.trials[row].number for _, row in seats]
 
 
-def test_the_better_one_keeps_the_seat_in_whatever_order_results_come() -> None:
-    trials = [complete(k, {"x": 0.05 * k}, abs(0.05 * k - 0.3)) for k in range(12)]
-    found = []
-    for order in (trials, trials[::-1]):
-        history = History(LINE, ONE)
-        history.add(order)
-        seats = make_optimizer("de", LINE, ONE, population=4)._seats.after(history)
-        found.append({seat: history.trials[row].number for seat, (_, row) in seats.items()})
-    assert found[0] == found[1] == {0: 4, 1: 5, 2: 6, 3: 7}
+def test_the_first_results_take_the_seats_and_lost_trials_take_none() -> None:
+    lost = Trial(3, TrialState.FAILED, {"x": 0.3}, (), Failure(FailureKind.LOST, "made up"))
+    assert seated([complete(7, {"x": 0.1}, 1.0), lost, complete(2, {"x": 0.2}, 0.0)]) == [7, 2]
+
+
+def test_a_better_result_takes_the_seat_that_its_number_names() -> None:
+    first = [complete(k, {"x": 0.1 * k}, 5.0) for k in range(4)]
+    for number in range(4, 12):
+        better, worse = (seated([*first, complete(number, {"x": 0.9}, loss)]) for loss in (4.0, 6.0))
+        assert worse == [0, 1, 2, 3]
+        assert sorted(set(better) - {number}) == sorted(set(worse) - {worse[better.index(number)]})
+
+
+@pytest.mark.parametrize("every", [1, 2, 5, 10, 64])
+def test_numbers_at_any_distance_compete_for_all_seats(every) -> None:
+    optimizer = make_optimizer("de", LINE, ONE, population=10)
+    seats = [optimizer._seat(every * k) for k in range(100)]
+    assert {seats.count(seat) >= 5 for seat in range(10)} == {True}
+
+
+def test_it_draws_until_all_seats_are_taken() -> None:
+    history, reasons = History(LINE, ONE), []
+    optimizer = make_optimizer("de", LINE, ONE, population=4, default_first=False)
+    for number in range(5):
+        [proposal] = optimizer.ask(history, [Ticket(number, generator(0, number))])
+        reasons.append(proposal.reason)
+        history.add([complete(number, proposal.params, float(number))])
+    assert [reason.split(":")[0] for reason in reasons[:4]] == ["random"] * 4
+    assert "towards one of the best" in reasons[4]
 
 
 # refusals -----------------------------------------------------------------------------------------------

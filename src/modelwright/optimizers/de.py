@@ -9,7 +9,7 @@ improved differential evolution schemes for faster global search", GECCO 2005 (d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -32,16 +32,18 @@ __all__ = ["DifferentialEvolution"]
 
 Floats = NDArray[np.float64]
 
-Seats = Mapping[int, tuple[Worth, int]]  # by seat: the worth and the row of who sits there
+Seats = tuple[tuple[Worth, int], ...]  # of each seat: the worth and the row of who sits there
 _FEWEST = 4  # members that a difference can be taken of
 _BEST_SHARE = 0.2
+_GOLDEN = 0x9E3779B1  # 2**32 by the golden ratio: multiples of it spread evenly, from whatever numbers
 
 
 class DifferentialEvolution:
     """Adds scaled differences between good configurations to a good one.
 
-    Trial k competes for seat k modulo the population, and takes it if it is better than who sits there. So
-    each result counts as soon as it is there, in whatever order results come.
+    The first results take the seats of the population. From then on each trial's number says for which seat
+    it competes, and it takes that if it is better than who sits there. So each result counts as soon as it is
+    there, in whatever order results come.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ class DifferentialEvolution:
         self._genes = Genes(space)
         self._size = population or min(max(10, 2 * len(space)), 40)
         self._novelty = Novelty(space)
-        self._seats: Generations[Seats] = Generations({}, lambda seats: 1, self._seated)
+        self._seats: Generations[Seats] = Generations((), lambda seats: 1, self._seated)
 
     def __repr__(self) -> str:
         return "DifferentialEvolution()"
@@ -130,17 +132,26 @@ class DifferentialEvolution:
     def _seated(self, seats: Seats, history: History, rows: NDArray[np.intp]) -> Seats:
         """Return the seats after one more result."""
         row = int(rows[0])
-        seat, found = history.trials[row].number % self._size, worth(history, row)
-        return {**seats, seat: (found, row)} if seat not in seats or found <= seats[seat][0] else seats
+        found = worth(history, row)
+        if len(seats) < self._size:
+            return (*seats, (found, row))
+        seat = self._seat(history.trials[row].number)
+        return (*seats[:seat], (found, row), *seats[seat + 1 :]) if found <= seats[seat][0] else seats
+
+    def _seat(self, number: int) -> int:
+        """Return the seat that a trial competes for."""
+        return (number * _GOLDEN % 2**32) * self._size >> 32
 
     def _draw(self, history: History, seats: Seats, ticket: Ticket) -> tuple[dict[str, Any], str]:
-        seat = ticket.number % self._size
-        if seat not in seats or len(seats) < _FEWEST:
+        if len(seats) < self._size:
             default = self._space.default() if self._default_first else None
             if default is not None and self._novelty.is_new(default):
                 return default, "the space's default first"
-            return self._space.sample(ticket.rng), f"random: nobody sits on seat {seat} of {self._size}"
-        order = sorted(seats, key=lambda other: seats[other])
+            return self._space.sample(
+                ticket.rng
+            ), f"random: {len(seats)} of the {self._size} first are finished"
+        seat = self._seat(ticket.number)
+        order = sorted(range(self._size), key=lambda other: seats[other])
         members = history.X[[seats[other][1] for other in order]]  # the best first
         here = order.index(seat)
 

@@ -22,6 +22,7 @@ from modelwright.records import (
 )
 from modelwright.storage.base import Claim, Finish, NoClaim, Storage, StudyRecord
 from modelwright.study.argument import trial_argument
+from modelwright.study.enqueued import give_number_back
 from modelwright.study.leases import LeaseKeeper
 from modelwright.study.proposing import Proposer
 from modelwright.study.trial import RunningTrial
@@ -85,7 +86,10 @@ class AskedTrials:
             self._storage.release(claim, "it could not be proposed")
             raise
         if isinstance(params, (Wait, Exhausted)):
-            self._storage.release(claim, params.reason, close=isinstance(params, Exhausted))
+            if self._proposer.optimizer.abilities.proposes:
+                self._storage.release(claim, params.reason, close=isinstance(params, Exhausted))
+            else:
+                give_number_back(self._storage, self._view, claim, params.reason)
             raise StudyStateError(f"there is no trial to ask for: {params.reason}.")
         attrs = {} if claim.params is None else dict(self._view.trials[claim.number].user_attrs)
         asked = self._open[claim.number] = _Asked(claim, time.monotonic(), attrs)

@@ -46,6 +46,7 @@ from modelwright.study.attempts import Attempt, Desk
 from modelwright.study.budgets import is_over
 from modelwright.study.call import ObjectiveCall
 from modelwright.study.callbacks import Callback
+from modelwright.study.enqueued import EnqueuedOnly, give_number_back
 from modelwright.study.hopeless import Hopeless
 from modelwright.study.leases import LeaseKeeper
 from modelwright.study.outcomes import outcome_of
@@ -132,6 +133,7 @@ class Runner:
         self._proposer: Proposer = study._proposer
         self._study_id = study._view.record.id
         self._lease_s = study._view.record.spec.lease_s
+        self._enqueued = EnqueuedOnly(self._storage, self._view, self._lease_s)
         self._attempts: dict[int, Attempt] = {}
         # Where time passes in the executor only, nothing else may wait for it.
         own_clock: Clock | None = getattr(executor, "clock", None)
@@ -381,8 +383,14 @@ class Runner:
     # instructions ------------------------------------------------------------------------------------
 
     def _claim(self) -> e.Event:
+        proposes = self._proposer.optimizer.abilities.proposes
+        if not proposes and not self._enqueued.may_claim(self._clock()):
+            return e.NothingToClaim(NoClaim("busy"), self._clock())
         answer = self._storage.claim(self._study_id, self._worker.id, secrets.token_hex(16), self._lease_s)
         now = self._clock()
+        if isinstance(answer, Claim) and answer.params is None and not proposes:
+            give_number_back(self._storage, self._view, answer, "nothing is enqueued")
+            return e.NothingToClaim(NoClaim("busy"), now)
         if isinstance(answer, NoClaim):
             if answer.reason == "busy":
                 self._reap(now)

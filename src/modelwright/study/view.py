@@ -143,6 +143,10 @@ class LedgerView:
         self.refresh()
         return any(trial.state is TrialState.RUNNING for trial in self._open.values())
 
+    def any_waits(self) -> bool:
+        """Whether some trial waits for a worker."""
+        return any(trial.state is TrialState.WAITING for trial in self._open.values())
+
     def use_space(self, space: Space) -> None:
         """Propose from this version of the space from now on."""
         if space != self.space:

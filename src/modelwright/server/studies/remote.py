@@ -28,6 +28,7 @@ from modelwright.records import (
 )
 from modelwright.storage.base import Claim, Controls, Finish, NoClaim, Storage, StudyRecord
 from modelwright.study import Study
+from modelwright.study.enqueued import give_number_back
 from modelwright.study.values import last_values, read_values
 
 __all__ = ["AskedTrial", "NoTrial", "RemoteStudy", "Told"]
@@ -150,7 +151,10 @@ class RemoteStudy(Study):
             self._storage.release(claim, "it could not be proposed")
             raise
         if isinstance(answer, Wait):
-            self._storage.release(claim, answer.reason)
+            if self._proposer.optimizer.abilities.proposes:
+                self._storage.release(claim, answer.reason)
+            else:
+                give_number_back(self._storage, self._view, claim, answer.reason)
             return NoTrial("wait", answer.reason, over=False)
         if isinstance(answer, Exhausted):
             self._storage.release(claim, answer.reason, close=True)
