@@ -86,7 +86,7 @@ class AskedTrials:
             self._storage.release(claim, "it could not be proposed")
             raise
         if isinstance(params, (Wait, Exhausted)):
-            if self._proposer.optimizer.abilities.proposes:
+            if self._proposer.proposes:
                 self._storage.release(claim, params.reason, close=isinstance(params, Exhausted))
             else:
                 give_number_back(self._storage, self._view, claim, params.reason)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from modelwright._base.seeds import generator
@@ -78,6 +79,11 @@ class Proposer:
             self._optimizer_space = self._view.space
             self._optimizer = self._make(self._view.record.spec.optimizer)
         return self._optimizer
+
+    @cached_property
+    def proposes(self) -> bool:
+        """Whether the optimizer proposes anything by itself, whatever the space has become."""
+        return self.optimizer.abilities.proposes
 
     def propose(self, claim: Claim) -> dict[str, Any] | Wait | Exhausted:
         """Find and write the configuration of one trial, and return it with real values.

@@ -383,7 +383,7 @@ class Runner:
     # instructions ------------------------------------------------------------------------------------
 
     def _claim(self) -> e.Event:
-        proposes = self._proposer.optimizer.abilities.proposes
+        proposes = self._proposer.proposes
         if not proposes and not self._enqueued.may_claim(self._clock()):
             return e.NothingToClaim(NoClaim("busy"), self._clock())
         answer = self._storage.claim(self._study_id, self._worker.id, secrets.token_hex(16), self._lease_s)

@@ -151,7 +151,7 @@ class RemoteStudy(Study):
             self._storage.release(claim, "it could not be proposed")
             raise
         if isinstance(answer, Wait):
-            if self._proposer.optimizer.abilities.proposes:
+            if self._proposer.proposes:
                 self._storage.release(claim, answer.reason)
             else:
                 give_number_back(self._storage, self._view, claim, answer.reason)
