@@ -83,9 +83,10 @@ def test_a_table_that_cannot_be_learned_from(tmp_path: Path, command: Callable, 
         (["--selector", "magic"], "magic"),
         (["--selector", "best"], "selector to be one of uniform, ucb1, bestk, hieralg, or 'path"),
         (["--tuner", "magic"], "magic"),
-        (["--tuner", "grid"], "tuner to be one of random, quasirandom, tpe, hyperopt, or 'path"),
+        (["--tuner", "grid"], "tuner to be one of random, quasirandom, tpe, hyperopt, gp, spearmint, forest, smac, "),
         (["--tuner", "sequence"], "tuner"),
         (["--tuner", "partitions"], "tuner"),
+        (["--tuner", "manual"], "tuner"),
         (["--task", "magic"], "magic"),
         (["--test", "none.csv"], "none.csv"),
         (["--seed", "-1"], "seed"),
@@ -416,7 +417,7 @@ def test_help_tells_every_name_and_debug(command: Callable) -> None:
 
     words = set(re.findall(r"[a-z0-9_]+", "".join(command("fit", "--help").out.split("--holdout"))))
     metrics = {item.name for task in ("binary", "multiclass", "regression") for item in all_metrics(task)}
-    tuners = {"random", "quasirandom", "tpe", "hyperopt"}
+    tuners = {"random", "quasirandom", "tpe", "gp", "forest", "cmaes", "de", "evolution"}
     assert metrics | set(METHODS) | set(SELECTORS.names()) | tuners <= words
     assert "--debug" in command("--help").out
 

@@ -190,7 +190,7 @@ def test_every_so_manyth_proposal_is_random_by_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_startup": 0}, {"n_trees": 1}, {"random_every": 1}, {"random_every": -1}]
+    "options", [{"n_startup": -1}, {"n_trees": 1}, {"random_every": 1}, {"random_every": -1}]
 )
 def test_options_that_make_no_sense_are_refused(options) -> None:
     with pytest.raises(InputError, match=next(iter(options))):

@@ -18,8 +18,9 @@ __all__ = ["DEFAULT_TIME_S", "FitSettings"]
 
 DEFAULT_TIME_S = 60.0
 
-# Optimizers that need what a partition does not give: a finite space, a list of points, other partitions.
-_NO_TUNERS = ("grid", "sequence", "partitions")
+# Optimizers that need what a partition does not give: a finite space, a list of points, other partitions, or
+# somebody who enqueues.
+_NO_TUNERS = ("grid", "sequence", "partitions", "manual", "passive")
 
 # What decides which models are found. The rest (time, trials, jobs, memory) may differ when a run goes on.
 _IDENTITY = (

@@ -69,7 +69,8 @@ def fit(
     tuner: Annotated[
         str,
         typer.Option(
-            help="Who picks its numbers: random, quasirandom, tpe (alias hyperopt), or path/to/file.py:Class."
+            help="Who picks its numbers: tpe, gp, forest, cmaes, de, evolution, random, quasirandom, or "
+            "path/to/file.py:Class."
         ),
     ] = "tpe",
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 for a holdout.")] = None,

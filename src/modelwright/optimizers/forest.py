@@ -104,14 +104,14 @@ class Forest:
     ) -> None:
         if len(objectives) != 1:
             raise AbilityError(f"forest optimizes one objective, got {len(objectives)}; tpe takes several.")
-        if n_startup < 1 or n_trees < 2 or random_every < 0 or random_every == 1:
+        if n_startup < 0 or n_trees < 2 or random_every < 0 or random_every == 1:
             raise InputError(
-                "expected n_startup >= 1, n_trees >= 2 and random_every 0 or at least 2 for forest, got "
+                "expected n_startup >= 0, n_trees >= 2 and random_every 0 or at least 2 for forest, got "
                 f"{n_startup!r}, {n_trees!r} and {random_every!r}."
             )
         self._space = space
         self._deterministic = deterministic
-        self._n_startup = n_startup
+        self._n_startup = max(1, n_startup)
         self._random_every = random_every
         self._search = StepSearch(space)
         self._novelty = Novelty(space)
