@@ -27,6 +27,9 @@ OPTIMIZERS = [
     Component("random"),
     Component("quasirandom"),
     Component("grid", {"points": {"x": 12}}),
+    Component("cmaes"),
+    pytest.param(Component("gp"), marks=pytest.mark.slow),
+    pytest.param(Component("forest"), marks=pytest.mark.slow),
 ]
 
 
