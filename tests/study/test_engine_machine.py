@@ -177,6 +177,24 @@ def test_long_walks(count: int, steps: int) -> None:
     walk(count, steps)
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("thinks", ["exhausted", "waits", "comes"])
+def test_what_was_found_out_under_an_earlier_claim_is_void(thinks: str, late: bool) -> None:
+    """A run is thought dead, and claims a trial that it holds at the moment when it proposes for it."""
+    world = World(1, e.Engine)
+    world.moods = ["waits", "comes"]
+    run = world.start(3, not late)
+    assert run is not None
+    run.tick()
+    run.deliver()
+    world.storage.forfeit(run.name, "thought dead")
+    world.clock.advance(60.0)
+    world.moods = [thinks, "comes"]
+    run.tick()
+    run.deliver()
+    world.rest()
+
+
 # engines that make a mistake -----------------------------------------------------------------------------
 
 

@@ -26,6 +26,8 @@ Two knots have to be untied where several processes work on one study and any of
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelwright.records import StudyState
@@ -56,6 +58,7 @@ __all__ = [
     "StudyMoved",
     "TaskEnded",
     "Tick",
+    "still_true",
 ]
 
 _PATIENCE = 1 / 8  # the pause between two looks, as a part of the time that was waited
@@ -240,6 +243,17 @@ class EndRun:
 Instruction = (
     ClaimTrial | ProposeFor | StartTrial | CancelTrial | FinishTrial | ReleaseTrial | DropTrial | EndRun
 )
+
+
+def still_true(answers: Iterable[Event], answer: Event) -> deque[Event]:
+    """Return the answers that wait to be handled, and behind them a new one.
+
+    A claim may bring a trial that is held already, whose lease had run out. What was found out under the old
+    claim is void then.
+    """
+    if isinstance(answer, Claimed):
+        answers = [item for item in answers if getattr(item, "number", None) != answer.claim.number]
+    return deque([*answers, answer])
 
 
 @dataclass(slots=True)
