@@ -78,7 +78,7 @@ def trial_from_row(row: Row[Any]) -> Trial:
             attempts,
             space_version,
             bool(enqueued),
-            Provenance(intern(optimizer), intern(optimizer_version), reason, seen_revision),
+            Provenance(intern(optimizer), intern(optimizer_version), intern(reason), seen_revision),
             _mapping(user_attrs),
             _mapping(metrics),
             duration_s,
