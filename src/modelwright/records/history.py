@@ -65,9 +65,10 @@ class History:
                 continue
             self._row_of[trial.number] = len(self.trials)
             self.trials.append(trial)
-            # Where values are stored as they are, a second copy of each configuration would tell nothing new.
-            plain = self.space.plain and isinstance(trial.params, dict)
-            self.configs.append(trial.params if plain else self.space.load(trial.params))
+            if self.space.plain and isinstance(trial.params, dict):
+                self.configs.append(trial.params)  # stored as it is: a copy would only cost memory
+            else:
+                self.configs.append(self.space.load(trial.params))
 
     def set_pending(self, pending: Pending | Callable[[], Pending]) -> None:
         """Replace the pending configurations; `pending` holds (number, configuration in JSON form).
