@@ -169,7 +169,6 @@ class SQLiteDatabase(Database):
             timeout=_BUSY_MS / 1000,
         )
         raw.execute("PRAGMA foreign_keys=ON")
-        raw.execute("PRAGMA cache_size=-500")  # kilobytes; with more it is no quicker, and only grows
         raw.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
         return raw
 
