@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from modelwright._base.seeds import generator
 from modelwright.errors import AbilityError, InputError
@@ -132,3 +133,11 @@ def test_many_trials_are_thinned_out() -> None:
     optimizer = make_optimizer("gp", PLANE, ONE)
     [proposal] = optimizer.ask(history, [Ticket(1200, generator(0, 1200))])  # type: ignore[misc]
     assert branin(proposal.params) < 1.0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_changes_nothing(threads: int) -> None:
+    with threadpool_limits(threads):
+        history = searched(MIXED, mixed, 20, 3)
+    expected = searched(MIXED, mixed, 20, 3)
+    np.testing.assert_array_equal(history.X, expected.X)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from modelwright.errors import AbilityError, InputError
 from modelwright.numerics.gaussian_process import GaussianProcess, LogNormals, posterior_mode
 from modelwright.numerics.improvement import log_expected_improvement
+from modelwright.numerics.threads import one_thread
 from modelwright.optimizers.base import Abilities
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.feasibility import Feasibility
@@ -129,7 +130,8 @@ class GP:
         def draw(ticket: Ticket, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
             return self._draw(history, ticket, batch)
 
-        return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
+        with one_thread():
+            return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
 
     def _draw(
         self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
