@@ -224,7 +224,7 @@ class Run:
             for instruction in self.engine.handle(event):
                 answer = self._perform(instruction)
                 if answer is not None:
-                    events = e.still_true(events, answer)
+                    e.put_answer(events, answer)
         self.check()
 
     def check(self) -> None:

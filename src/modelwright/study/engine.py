@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelwright.records import StudyState
@@ -58,7 +57,7 @@ __all__ = [
     "StudyMoved",
     "TaskEnded",
     "Tick",
-    "still_true",
+    "put_answer",
 ]
 
 _PATIENCE = 1 / 8  # the pause between two looks, as a part of the time that was waited
@@ -245,15 +244,17 @@ Instruction = (
 )
 
 
-def still_true(answers: Iterable[Event], answer: Event) -> deque[Event]:
-    """Return the answers that wait to be handled, and behind them a new one.
+def put_answer(waiting: deque[Event], answer: Event) -> None:
+    """Put an answer behind those that wait to be handled.
 
     A claim may bring a trial that is held already, whose lease had run out. What was found out under the old
     claim is void then.
     """
     if isinstance(answer, Claimed):
-        answers = [item for item in answers if getattr(item, "number", None) != answer.claim.number]
-    return deque([*answers, answer])
+        void = [item for item in waiting if getattr(item, "number", None) == answer.claim.number]
+        for item in void:
+            waiting.remove(item)
+    waiting.append(answer)
 
 
 @dataclass(slots=True)

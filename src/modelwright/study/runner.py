@@ -354,7 +354,7 @@ class Runner:
             for instruction in self._engine.handle(events.popleft()):
                 answer = self._perform(instruction)
                 if answer is not None:
-                    events = e.still_true(events, answer)
+                    e.put_answer(events, answer)
 
     def _perform(self, instruction: e.Instruction) -> e.Event | None:
         match instruction:
