@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from modelwright._base.seeds import generator
 from modelwright.errors import AbilityError, InputError
 from modelwright.optimizers import make_optimizer
-from modelwright.optimizers.gp import _standardised
+from modelwright.optimizers.transforms import standardised
 from modelwright.records import Component, Failure, FailureKind, History, Objective, Ticket, Trial, TrialState
 from modelwright.space import Categorical, Float, Int, Space
 from modelwright.testing.optimizers import OptimizerContract
@@ -90,26 +90,26 @@ def test_half_of_the_space_that_fails_is_left() -> None:
 
 def test_a_rebuild_repeats_two_fits_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     history = searched(PLANE, branin, 30, 0)
-    from modelwright.optimizers import gp
+    from modelwright.optimizers import surrogate
 
     fits: list[int] = []
-    found = gp.posterior_mode
+    found = surrogate.posterior_mode
 
     def counted(Z: Any, *others: Any) -> Any:
         fits.append(len(Z))
         return found(Z, *others)
 
-    monkeypatch.setattr(gp, "posterior_mode", counted)
+    monkeypatch.setattr(surrogate, "posterior_mode", counted)
     make_optimizer("gp", PLANE, ONE, seed=0).ask(history, [Ticket(30, generator(0, 30))])
     assert fits == [20, 30]
 
 
 def test_losses_far_above_the_median_are_cut_off() -> None:
     losses = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 1e12])
-    y = _standardised(losses)
+    y = standardised(losses)
     assert (np.diff(y[:5]) > 0.1).all()
-    assert _standardised(np.array([1.0, 1.0, 1.0, 1.0, 2.0]))[-1] > 1  # most are equal: nothing is cut
-    assert (_standardised(np.full(4, 7.0)) == 0).all()
+    assert standardised(np.array([1.0, 1.0, 1.0, 1.0, 2.0]))[-1] > 1  # most are equal: nothing is cut
+    assert (standardised(np.full(4, 7.0)) == 0).all()
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])

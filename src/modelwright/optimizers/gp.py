@@ -9,16 +9,14 @@ optimization with unknown constraints", UAI 2014 (failures).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import AbilityError, InputError
-from modelwright.numerics.gaussian_process import GaussianProcess, LogNormals, posterior_mode
-from modelwright.numerics.improvement import log_expected_improvement
 from modelwright.numerics.threads import one_thread
+from modelwright.optimizers.acquisitions import Improvement
 from modelwright.optimizers.base import Abilities
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.feasibility import Feasibility
@@ -26,6 +24,7 @@ from modelwright.optimizers.features import Features
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.searching import Search
 from modelwright.optimizers.starting import Starting
+from modelwright.optimizers.surrogate import Surrogate
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
@@ -35,11 +34,7 @@ __all__ = ["GP"]
 
 Floats = NDArray[np.float64]
 
-_MOST_ROWS = 500  # of the model; with more, half of them the best and half the newest
 _KNOWN = 10  # of the best configurations, around which points are drawn
-_FIRST_ANCHOR = 5
-_ITERATIONS, _MORE_ITERATIONS = 25, 50
-_FITS_PER_DOUBLING = 50
 
 
 class GP:
@@ -117,8 +112,8 @@ class GP:
         self._novelty = Novelty(space)
         self._starting = Starting(space, self._novelty, seed=seed, default_first=default_first)
         self._evidence = Evidence()
-        self._values = _Fits(self._features.groups, len(space))
-        self._labels = _Fits(self._features.groups, len(space))
+        self._values = Surrogate(self._features.groups, len(space))
+        self._labels = Surrogate(self._features.groups, len(space))
 
     def __repr__(self) -> str:
         return "GP()"
@@ -142,7 +137,7 @@ class GP:
         X = history.X
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
         model, least = self._values.model(self._features(X[rows]), losses)
-        acquisition = _Improvement(
+        acquisition = Improvement(
             model.believing(self._features(np.vstack(running))), least, self._feasibility(X)
         )
         known = X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
@@ -164,111 +159,3 @@ class GP:
 
     def _config(self, row: Floats) -> dict[str, Any]:
         return self._space.from_unit(np.where(np.isnan(row), 0.5, row))
-
-
-class _Fits:
-    """Gaussian processes of the first n observations, with what was found for their hyperparameters.
-
-    Those are found for numbers of observations that are fixed in advance, each time from the same start: at
-    an anchor (5, 10, 20, 40, ...) from the prior's mode, in between from the last anchor. So whoever begins
-    with n observations finds what one has found who has seen them come.
-    """
-
-    def __init__(self, groups: NDArray[np.intp], g: int) -> None:
-        self._groups = groups
-        self._priors = _priors(g)
-        self._found: dict[int, Floats] = {}
-        self._seen: tuple[Floats, Floats] | None = None
-
-    def model(self, Z: Floats, losses: Floats) -> tuple[GaussianProcess, float]:
-        """Return the process of standardised losses, and the least of these."""
-        y = _standardised(losses)
-        return self._process(Z, y, losses), float(y.min())
-
-    def process(self, Z: Floats, labels: Floats) -> GaussianProcess:
-        """Return the process of labels as they are."""
-        return self._process(Z, labels, labels)
-
-    def _process(self, Z: Floats, y: Floats, values: Floats) -> GaussianProcess:
-        theta = self._theta(Z, values)
-        kept = _kept(values)
-        return GaussianProcess(Z[kept], y[kept], self._groups, theta)
-
-    def _theta(self, Z: Floats, values: Floats) -> Floats:
-        self._forget_another_history(Z, values)
-        n = len(values)
-        n -= n % max(1, n // _FITS_PER_DOUBLING)
-        anchor = _FIRST_ANCHOR
-        while 2 * anchor <= n:
-            anchor *= 2
-        start = self._fit(Z, values, min(anchor, n), self._priors.mean, _MORE_ITERATIONS)
-        return start if n <= anchor else self._fit(Z, values, n, start, _ITERATIONS)
-
-    def _fit(self, Z: Floats, values: Floats, n: int, start: Floats, iterations: int) -> Floats:
-        """Return what is found for the first `n` observations."""
-        if n not in self._found:
-            kept = _kept(values[:n])
-            y = _standardised(values[:n])[kept]
-            self._found[n] = posterior_mode(Z[kept], y, self._groups, self._priors, [start], iterations)
-        return self._found[n]
-
-    def _forget_another_history(self, Z: Floats, values: Floats) -> None:
-        if self._seen is not None:
-            seen = len(self._seen[1])
-            if len(values) < seen or not (
-                np.array_equal(values[:seen], self._seen[1]) and np.array_equal(Z[:seen], self._seen[0])
-            ):
-                self._found.clear()
-        self._seen = Z, values
-
-
-def _kept(values: Floats) -> NDArray[np.intp]:
-    """Return which observations a model is made of: all, or the best and the newest where they are many."""
-    n = len(values)
-    if n <= _MOST_ROWS:
-        return np.arange(n)
-    half = _MOST_ROWS // 2
-    best = np.argsort(values, kind="stable")[:half]
-    others = np.setdiff1d(np.arange(n), best)
-    return np.sort(np.concatenate([best, others[-half:]]))
-
-
-def _standardised(losses: Floats) -> Floats:
-    """Return losses of mean 0 and variance 1, those far above the median cut off."""
-    middle = np.median(losses)
-    spread = middle - np.quantile(losses, 0.1)
-    y = np.minimum(losses, middle + 2 * spread) if spread > 0 else losses
-    sd = y.std()
-    return np.asarray((y - y.mean()) / (sd if sd > 0 else 1.0))
-
-
-def _priors(g: int) -> LogNormals:
-    """Return the priors of g lengthscales, of the signal's and of the noise's variance."""
-    return LogNormals(
-        mean=np.concatenate([np.zeros(g), [0.0, np.log(1e-3)]]),
-        sd=np.concatenate([np.full(g, 0.7), [1.0, 1.5]]),
-        low=np.log(np.concatenate([np.full(g, 0.01), [1e-3, 1e-6]])),
-        high=np.log(np.concatenate([np.full(g, 100.0), [1e3, 0.5]])),
-    )
-
-
-@dataclass(frozen=True)
-class _Improvement:
-    """The log of the expected improvement below `least`, and of the probability that there is a value."""
-
-    model: GaussianProcess
-    least: float
-    feasibility: Feasibility | None
-
-    def __call__(self, Z: Floats) -> Floats:
-        value, _, _ = log_expected_improvement(*self.model.predict(Z), self.least)
-        return value if self.feasibility is None else value + self.feasibility.log_probability(Z)
-
-    def with_gradient(self, z: Floats) -> tuple[float, Floats]:
-        mean, variance, by_mean, by_variance = self.model.predict_with_gradients(z)
-        value, slope, slope_v = log_expected_improvement(np.array([mean]), np.array([variance]), self.least)
-        gradient = slope[0] * by_mean + slope_v[0] * by_variance
-        if self.feasibility is None:
-            return float(value[0]), gradient
-        more, steeper = self.feasibility.with_gradient(z)
-        return float(value[0]) + more, gradient + steeper
