@@ -7,11 +7,13 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from modelwright.numerics.gaussian_process import GaussianProcess, LogNormals, log_posterior, posterior_mode
+from modelwright.numerics.warping import Warping
 
 GROUPS = np.array([0, 1, 1, 2])
 FLAT = LogNormals(np.zeros(5), np.full(5, 1e6), np.full(5, -20.0), np.full(5, 20.0))
 NARROW = LogNormals(np.zeros(5), np.full(5, 0.5), np.full(5, -5.0), np.full(5, 5.0))
 THETA = np.log([0.4, 0.9, 1.7, 1.3, 0.05])
+WARPED, SHAPES = np.array([0, 3]), np.log([0.5, 1.8, 1.4, 0.7])
 
 
 @pytest.fixture
@@ -109,3 +111,40 @@ def test_equal_points_and_odd_values_are_survived(values: np.ndarray) -> None:
     mean, variance = GaussianProcess(Z, values, GROUPS, theta).predict(Z + 0.01)
     assert np.isfinite(mean).all()
     assert (variance > 0).all()
+
+
+def test_a_warped_process_is_the_plain_one_of_bent_features(observed: tuple[np.ndarray, np.ndarray]) -> None:
+    Z, y = observed
+    bend = Warping(WARPED, SHAPES)
+    points = np.random.default_rng(8).random((6, 4))
+    plain, theta = GaussianProcess(bend(Z), y, GROUPS, THETA), np.concatenate([SHAPES, THETA])
+    warped = GaussianProcess(Z, y, GROUPS, theta, WARPED)
+    np.testing.assert_allclose(warped.predict(points), plain.predict(bend(points)), rtol=1e-12)
+    believed = warped.believing(points[:2]).predict(points)
+    np.testing.assert_allclose(believed, plain.believing(bend(points[:2])).predict(bend(points)), rtol=1e-10)
+    priors = LogNormals(np.zeros(9), np.full(9, 1e6), np.full(9, -20.0), np.full(9, 20.0))
+    value, _ = log_posterior(theta, Z, y, GROUPS, priors, WARPED)
+    assert value == pytest.approx(log_posterior(THETA, bend(Z), y, GROUPS, FLAT)[0], abs=1e-9)
+
+
+def test_the_gradients_of_a_warped_process(observed: tuple[np.ndarray, np.ndarray]) -> None:
+    Z, y = observed
+    theta = np.concatenate([SHAPES, THETA])
+    priors = LogNormals(np.zeros(9), np.full(9, 0.75), np.full(9, -5.0), np.full(9, 5.0))
+    _, gradient = log_posterior(theta, Z, y, GROUPS, priors, WARPED)
+    slopes = approx_fprime(theta, lambda at: log_posterior(at, Z, y, GROUPS, priors, WARPED)[0], 1e-6)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-3, atol=1e-3)
+    process = GaussianProcess(Z, y, GROUPS, theta, WARPED)
+    z = np.array([0.31, 0.77, 0.42, 0.9])
+    _, _, by_mean, by_variance = process.predict_with_gradients(z)
+    for found, which in ((by_mean, 0), (by_variance, 1)):
+        along = approx_fprime(z, lambda x, at=which: process.predict(x[None])[at][0], 1e-7)
+        np.testing.assert_allclose(found, along, atol=1e-5)
+
+
+def test_the_mode_bends_what_is_not_stationary() -> None:
+    Z = np.linspace(0, 1, 40)[:, None]
+    y = np.sin(12 * Z[:, 0] ** 3)  # flat at the lower end, fast at the upper one
+    priors = LogNormals(np.zeros(5), np.full(5, 1.0), np.full(5, -3.0), np.full(5, 3.0))
+    theta = posterior_mode(Z, y, np.array([0]), priors, [np.zeros(5)], 100, np.array([0]))
+    assert theta[0] > 0.5  # a > 1 draws the lower end together

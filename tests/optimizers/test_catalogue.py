@@ -20,6 +20,7 @@ SPACE, ONE = Space(x=Float(0, 1)), [Objective()]
         "hyperopt",
         "gp",
         "spearmint",
+        "gcp",
         "forest",
         "smac",
         "cmaes",

@@ -9,7 +9,8 @@ g       int          groups of features; the features of one group share a lengt
 m       int          points at which something is wanted
 Z       (n, p)       features of the observations
 y       (n,)         their values, standardised by the caller
-theta   (g + 2,)     log lengthscales, log signal variance, log noise variance
+w       int          features that are warped, each with two shapes; often none
+theta   (t,)         log shapes (2 w), log lengthscales (g), log signal variance, log noise variance
 ======= ============ ==============================================================================
 
 The kernel of two points at the scaled distance r is ``signal * (1 + sqrt(5) r + 5/3 r^2) exp(-sqrt(5) r)``;
@@ -28,11 +29,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.numerics.warping import Warping
+
 __all__ = ["GaussianProcess", "LogNormals", "log_posterior", "posterior_mode"]
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.intp]
 
+_NONE: Groups = np.empty(0, dtype=np.intp)
 _SQRT_5 = np.sqrt(5.0)
 _JITTERS = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)  # of the signal variance, until the matrix is definite
 
@@ -43,9 +47,9 @@ class LogNormals:
 
     Attributes
     ----------
-    mean, sd : array, shape (g + 2,)
+    mean, sd : array, shape (t,)
         Of each entry of theta.
-    low, high : array, shape (g + 2,)
+    low, high : array, shape (t,)
         Bounds of the search.
     """
 
@@ -56,7 +60,13 @@ class LogNormals:
 
 
 def posterior_mode(
-    Z: Floats, y: Floats, groups: Groups, priors: LogNormals, starts: Sequence[Floats], iterations: int
+    Z: Floats,
+    y: Floats,
+    groups: Groups,
+    priors: LogNormals,
+    starts: Sequence[Floats],
+    iterations: int,
+    warped: Groups = _NONE,
 ) -> Floats:
     """Return the theta of the highest posterior density that a search from each of `starts` finds.
 
@@ -70,14 +80,16 @@ def posterior_mode(
         The group of each feature, 0 to g - 1.
     priors : LogNormals
         The prior density and the bounds.
-    starts : sequence of array, shape (g + 2,)
+    starts : sequence of array, shape (t,)
         At least one.
     iterations : int
         Of L-BFGS, for each start.
+    warped : array of int, shape (w,), optional
+        The features that are warped.
 
     Returns
     -------
-    theta : array, shape (g + 2,)
+    theta : array, shape (t,)
 
     Examples
     --------
@@ -90,7 +102,7 @@ def posterior_mode(
     from scipy.optimize import fmin_l_bfgs_b
 
     def down(theta: Floats) -> tuple[float, Floats]:
-        value, gradient = log_posterior(theta, Z, y, groups, priors)
+        value, gradient = log_posterior(theta, Z, y, groups, priors, warped)
         return -value, -gradient
 
     bounds = list(zip(priors.low, priors.high, strict=True))
@@ -103,12 +115,13 @@ def posterior_mode(
 
 
 def log_posterior(
-    theta: Floats, Z: Floats, y: Floats, groups: Groups, priors: LogNormals
+    theta: Floats, Z: Floats, y: Floats, groups: Groups, priors: LogNormals, warped: Groups = _NONE
 ) -> tuple[float, Floats]:
     """Return the log density of theta given the observations, less a constant, and its gradient."""
-    n = len(y)
+    n, w = len(y), len(warped)
     signal, noise = np.exp(theta[-2:])
-    A = Z / np.exp(theta[:-2])[groups]
+    warping, scales = Warping(warped, theta[: 2 * w]), np.exp(theta[2 * w : -2])[groups]
+    A = warping(Z) / scales
     root = _SQRT_5 * np.sqrt(_square_distances(A, A))
     decay = signal * np.exp(-root)
     K = decay * (1 + root + root * root / 3)
@@ -116,9 +129,14 @@ def log_posterior(
     alpha = _solve(lower, y)
     G = np.outer(alpha, alpha) - _inverse(lower)
     M = G * decay * (1 + root)
-    by_feature = (5 / 3) * (M.sum(1) @ (A * A) - (A * (M @ A)).sum(0))
+    rows, M_A = M.sum(1), M @ A
+    by_feature = (5 / 3) * (rows @ (A * A) - (A * M_A).sum(0))
     gradient = np.empty_like(theta)
-    gradient[:-2] = np.bincount(groups, by_feature, len(theta) - 2)
+    gradient[2 * w : -2] = np.bincount(groups, by_feature, len(theta) - 2 - 2 * w)
+    if w:
+        _, by_log_a, by_log_b = warping.slopes(Z)
+        by_bent = (5 / 3) * (M_A - rows[:, None] * A)[:, warped] / scales[warped]
+        gradient[: 2 * w] = np.concatenate([(by_bent * by_log_a).sum(0), (by_bent * by_log_b).sum(0)])
     gradient[-2] = 0.5 * np.sum(G * K)
     gradient[-1] = 0.5 * noise * np.trace(G)
     off = (theta - priors.mean) / priors.sd
@@ -137,8 +155,10 @@ class GaussianProcess:
         Their values, about standardised: the prior mean is 0.
     groups : array of int, shape (p,)
         The group of each feature.
-    theta : array, shape (g + 2,)
+    theta : array, shape (t,)
         See the module.
+    warped : array of int, shape (w,), optional
+        The features that are warped.
 
     Examples
     --------
@@ -149,14 +169,19 @@ class GaussianProcess:
     (True, True)
     """
 
-    def __init__(self, Z: Floats, y: Floats, groups: Groups, theta: Floats) -> None:
-        self.Z, self.y, self.groups, self.theta = Z, y, groups, theta
-        self._scales = np.exp(theta[:-2])[groups]
+    def __init__(self, Z: Floats, y: Floats, groups: Groups, theta: Floats, warped: Groups = _NONE) -> None:
+        self.Z, self.y, self.groups, self.theta, self.warped = Z, y, groups, theta, warped
+        shapes = 2 * len(warped)
+        self._warping = Warping(warped, theta[:shapes])
+        self._scales = np.exp(theta[shapes:-2])[groups]
         self._signal, self._noise = np.exp(theta[-2:])
-        self._A = Z / self._scales
+        self._A = self._scaled(Z)
         self._lower = _cholesky(self._covariance(self._A) + self._noise * np.eye(len(y)), self._signal)
         self._alpha = _solve(self._lower, y)
         self._inverse = _inverse(self._lower)
+
+    def _scaled(self, Z: Floats) -> Floats:
+        return self._warping(Z) / self._scales
 
     def _covariance(self, A: Floats) -> Floats:
         """Return the kernel between scaled points and the observations, shape (m, n)."""
@@ -165,19 +190,21 @@ class GaussianProcess:
 
     def predict(self, Z: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance, without noise, at the rows of `Z`; shapes (m,) and (m,)."""
-        K = self._covariance(Z / self._scales)
+        K = self._covariance(self._scaled(Z))
         variance = self._signal - np.einsum("ij,ij->i", K @ self._inverse, K)
         return K @ self._alpha, np.maximum(variance, 1e-12 * self._signal)
 
     def predict_with_gradients(self, z: Floats) -> tuple[float, float, Floats, Floats]:
         """Return mean and variance at one point, shape (p,), and the gradients of both, shapes (p,)."""
-        difference = z / self._scales - self._A
+        difference = self._scaled(z[None]) - self._A
         root = _SQRT_5 * np.sqrt(np.einsum("ij,ij->i", difference, difference))
         decay = self._signal * np.exp(-root)
         k = decay * (1 + root + root * root / 3)
         half = self._inverse @ k
         slope = (-5 / 3) * decay * (1 + root)  # of the kernel by half the square of the distance
         toward = difference / self._scales
+        if len(self.warped):
+            toward[:, self.warped] *= self._warping.slopes(z[None])[0]
         variance = max(self._signal - k @ half, 1e-12 * self._signal)
         return (
             float(k @ self._alpha),
@@ -200,13 +227,12 @@ class GaussianProcess:
         if not len(Z):
             return self
         mean, _ = self.predict(Z)
-        return GaussianProcess(
-            np.vstack([self.Z, Z]), np.concatenate([self.y, mean]), self.groups, self.theta
-        )
+        y = np.concatenate([self.y, mean])
+        return GaussianProcess(np.vstack([self.Z, Z]), y, self.groups, self.theta, self.warped)
 
     def draw(self, Z: Floats, rng: np.random.Generator, count: int) -> Floats:
         """Return functions drawn from the posterior at the rows of `Z`, shape (count, m)."""
-        A = Z / self._scales
+        A = self._scaled(Z)
         K = self._covariance(A)
         root = _SQRT_5 * np.sqrt(_square_distances(A, A))
         prior = self._signal * np.exp(-root) * (1 + root + root * root / 3)

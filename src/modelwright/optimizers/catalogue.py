@@ -26,6 +26,7 @@ OPTIMIZERS = Registry(
         "hyperopt": "modelwright.optimizers.tpe:TPE",
         "gp": "modelwright.optimizers.gp:GP",
         "spearmint": "modelwright.optimizers.gp:GP",
+        "gcp": "modelwright.optimizers.gp:GCP",
         "forest": "modelwright.optimizers.forest:Forest",
         "smac": "modelwright.optimizers.forest:Forest",
         "cmaes": "modelwright.optimizers.cmaes:CMAES",

@@ -37,6 +37,8 @@ class Features:
     ----------
     groups : array of int, shape (p,)
         The parameter that each feature belongs to.
+    numeric : array of int, shape (w,)
+        The features that are numbers or ordered levels.
     real : array of int
         The parameters that are numbers without steps.
     places : array of int
@@ -55,12 +57,16 @@ class Features:
 
         self._codes: list[Floats | None] = []
         groups: list[int] = []
+        numeric: list[int] = []
         real: list[tuple[int, int]] = []
         for j, parameter in enumerate(space.parameters.values()):
-            if isinstance(parameter, Float | Int | Ordinal) or (parameter.size or 0) <= 2:
+            ordered = isinstance(parameter, Float | Int | Ordinal)
+            if ordered or (parameter.size or 0) <= 2:
                 self._codes.append(None)
                 if isinstance(parameter, Float) and parameter.size is None:
                     real.append((j, len(groups)))
+                if ordered:
+                    numeric.append(len(groups))
                 groups.append(j)
             else:
                 assert parameter.size is not None
@@ -68,6 +74,7 @@ class Features:
                 self._codes.append(codes)
                 groups += [j] * codes.shape[1]
         self.groups = np.array(groups, dtype=np.intp)
+        self.numeric = np.array(numeric, dtype=np.intp)
         self.real, self.places = np.array(real, dtype=np.intp).reshape(-1, 2).T
 
     def __call__(self, X: Floats) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from modelwright.errors import AbilityError, InputError
 from modelwright.numerics.threads import one_thread
-from modelwright.optimizers.acquisitions import Improvement
+from modelwright.optimizers.acquisitions import Aim
 from modelwright.optimizers.base import Abilities
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.feasibility import Feasibility
@@ -24,13 +24,13 @@ from modelwright.optimizers.features import Features
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.searching import Search
 from modelwright.optimizers.starting import Starting
-from modelwright.optimizers.surrogate import Surrogate
+from modelwright.optimizers.surrogate import Modelling, Surrogate
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
     from modelwright.space import Space
 
-__all__ = ["GP"]
+__all__ = ["GCP", "GP"]
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class GP:
     The kernel is Matérn 5/2 with a lengthscale for each parameter. Lengthscales, signal and noise are at
     the mode of their posterior, with priors that expect a parameter to matter over about its whole range.
     Losses far above the median are cut off before they are standardised: how bad a bad trial is tells
-    nothing about the best one.
+    nothing about the best one. Each of these choices can be made otherwise by an option.
 
     Parameters
     ----------
@@ -59,11 +59,30 @@ class GP:
         So many trials must have come to a value before the model is used.
     default_first : bool, default=True
         Start with the space's default configuration.
+    transform : str, optional
+        Of the losses, before they are modelled: ``"winsor"`` (the default: far above the median they are
+        cut off), ``"standard"`` (as they are), ``"log"`` (of what is lost against the best), ``"ranks"``,
+        ``"gcp"`` (Gaussian copula: normal quantiles; the default of the optimizer ``gcp``),
+        ``"yeo-johnson"`` (the power that makes them most normal), or ``"auto"``: that by which each loss
+        is best predicted from the others.
+    acquisition : str, default="log_ei"
+        What is looked for: ``"log_ei"`` or ``"ei"`` (expected improvement: the same points, but another
+        landscape to climb), ``"ucb"`` (the lowest confidence bound), ``"mixture"`` (by chance one of
+        improvement, bound and mean).
+    beta : float, optional
+        Of the bound, the square of how many widths below the mean it is. It falls from 4 to 0 with the
+        number of trials unless one is given.
+    hyperparameters : str, default="point"
+        ``"point"`` for those at their posterior's mode, ``"mcmc"`` for an average over draws from it.
+    warping : bool, default=False
+        Bend the range of each number so that losses vary about evenly over it.
 
     Raises
     ------
     AbilityError
         There are several objectives.
+    InputError
+        An option has a value that is not among those above.
 
     Notes
     -----
@@ -86,6 +105,7 @@ class GP:
     """
 
     abilities = Abilities()
+    _default_transform = "winsor"
 
     def __init__(
         self,
@@ -96,6 +116,11 @@ class GP:
         seed: int = 0,
         n_startup: int = 5,
         default_first: bool = True,
+        transform: str | None = None,
+        acquisition: str = "log_ei",
+        beta: float | None = None,
+        hyperparameters: str = "point",
+        warping: bool = False,
     ) -> None:
         if len(objectives) != 1:
             raise AbilityError(
@@ -105,6 +130,7 @@ class GP:
         if n_startup < 0:
             raise InputError(f"expected n_startup >= 0 for gp, got {n_startup!r}.")
         self._space = space
+        self._aim = Aim(acquisition, beta)
         self._deterministic = deterministic
         self._n_startup = max(1, n_startup)
         self._features = Features(space)
@@ -112,11 +138,14 @@ class GP:
         self._novelty = Novelty(space)
         self._starting = Starting(space, self._novelty, seed=seed, default_first=default_first)
         self._evidence = Evidence()
-        self._values = Surrogate(self._features.groups, len(space))
+        warped = self._features.numeric if warping else self._features.numeric[:0]
+        transform = self._default_transform if transform is None else transform
+        how = Modelling(transform, hyperparameters, warped, seed)
+        self._values = Surrogate(self._features.groups, len(space), how)
         self._labels = Surrogate(self._features.groups, len(space))
 
     def __repr__(self) -> str:
-        return "GP()"
+        return f"{type(self).__name__}()"
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
@@ -136,15 +165,15 @@ class GP:
             return self._starting(ticket)
         X = history.X
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
-        model, least = self._values.model(self._features(X[rows]), losses)
-        acquisition = Improvement(
-            model.believing(self._features(np.vstack(running))), least, self._feasibility(X)
-        )
+        models, least = self._values.models(self._features(X[rows]), losses)
+        pending = self._features(np.vstack(running))
+        models = [model.believing(pending) for model in models]
+        acquisition, sought = self._aim(models, least, len(rows), self._feasibility(X), ticket.rng)
         known = X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
         row = self._search.best(acquisition, known, ticket.rng, self._may_propose)
         if row is None:
             return self._space.sample(ticket.rng), "random: what the model proposes is used"
-        return self._config(row), f"largest expected improvement after {len(rows)} trials"
+        return self._config(row), f"{sought} after {len(rows)} trials"
 
     def _feasibility(self, X: Floats) -> Feasibility | None:
         failed = self._evidence.failed
@@ -159,3 +188,12 @@ class GP:
 
     def _config(self, row: Floats) -> dict[str, Any]:
         return self._space.from_unit(np.where(np.isnan(row), 0.5, row))
+
+
+class GCP(GP):
+    """`GP` of a Gaussian copula: losses are normal quantiles before they are modelled.
+
+    Only their order matters then, and how densely they lie. All options are those of `GP`.
+    """
+
+    _default_transform = "gcp"

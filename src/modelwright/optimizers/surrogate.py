@@ -2,20 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.numerics.gaussian_process import GaussianProcess, LogNormals, posterior_mode
-from modelwright.optimizers.transforms import standardised
+from modelwright._base.seeds import generator
+from modelwright.errors import InputError
+from modelwright.numerics.gaussian_process import GaussianProcess, LogNormals, log_posterior, posterior_mode
+from modelwright.numerics.hamiltonian import hamiltonian_draws
+from modelwright.optimizers.predictive import BY_EVIDENCE, log_score
+from modelwright.optimizers.transforms import TRANSFORMS
 
-__all__ = ["Surrogate"]
+__all__ = ["Modelling", "Surrogate"]
 
 Floats = NDArray[np.float64]
+Columns = NDArray[np.intp]
 
 _MOST_ROWS = 500  # of the model; with more, half of them the best and half the newest
+_MOST_ROWS_DRAWN = 200  # likewise, where hyperparameters are drawn: each draw takes many likelihoods
 _FIRST_ANCHOR = 5
 _ITERATIONS, _MORE_ITERATIONS = 25, 50
 _FITS_PER_DOUBLING = 50
+_BURN_IN = 10
+_LAST_CHOICE = 160  # observations: from here on the transform stays what it is
+
+
+def _no_columns() -> Columns:
+    return np.empty(0, dtype=np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class Modelling:
+    """How values are modelled.
+
+    Attributes
+    ----------
+    transform : str
+        A name of `TRANSFORMS`, or ``"auto"``: the one that predicts best.
+    hyperparameters : str
+        ``"point"`` for those at their posterior's mode, ``"mcmc"`` for draws from it.
+    warped : array of int
+        Features that are warped.
+    seed : int
+        Of the draws.
+    draws : int
+        How many.
+
+    Raises
+    ------
+    InputError
+        There is no such transform, or no such way to find hyperparameters.
+    """
+
+    transform: str = "winsor"
+    hyperparameters: str = "point"
+    warped: Columns = field(default_factory=_no_columns)
+    seed: int = 0
+    draws: int = 8
+
+    def __post_init__(self) -> None:
+        for option, known in (("transform", ("auto", *TRANSFORMS)), ("hyperparameters", ("point", "mcmc"))):
+            if getattr(self, option) not in known:
+                raise InputError(
+                    f"expected one of {', '.join(known)} as gp's {option}, got {getattr(self, option)!r}."
+                )
+
+    @property
+    def drawn(self) -> bool:
+        """Whether hyperparameters are drawn."""
+        return self.hyperparameters == "mcmc"
 
 
 class Surrogate:
@@ -23,7 +79,8 @@ class Surrogate:
 
     Those are found for numbers of observations that are fixed in advance, each time from the same start: at
     an anchor (5, 10, 20, 40, ...) from the prior's mode, in between from the last anchor. So whoever begins
-    with n observations finds what one has found who has seen them come.
+    with n observations finds what one has found who has seen them come. A transform is chosen at anchors
+    only; draws belong to the seed and the number of observations.
 
     Parameters
     ----------
@@ -31,45 +88,89 @@ class Surrogate:
         The parameter that each feature belongs to.
     g : int
         The number of parameters.
+    modelling : Modelling, optional
+        How values are modelled.
     """
 
-    def __init__(self, groups: NDArray[np.intp], g: int) -> None:
+    def __init__(self, groups: Columns, g: int, modelling: Modelling | None = None) -> None:
         self._groups = groups
-        self._priors = _priors(g)
-        self._found: dict[int, Floats] = {}
+        self._how = modelling or Modelling()
+        self._priors = _priors(g, len(self._how.warped))
+        self._found: dict[tuple[str, int], Floats] = {}
+        self._chosen: dict[int, str] = {}
+        self._drawn: dict[int, list[Floats]] = {}
         self._seen: tuple[Floats, Floats] | None = None
 
-    def model(self, Z: Floats, losses: Floats) -> tuple[GaussianProcess, float]:
-        """Return the process of standardised losses, and the least of these."""
-        y = standardised(losses)
-        return self._process(Z, y, losses), float(y.min())
+    def models(self, Z: Floats, losses: Floats) -> tuple[list[GaussianProcess], float]:
+        """Return processes of transformed losses that count alike, and the least of the transformed."""
+        self._forget_another_history(Z, losses)
+        name = self._transform(Z, losses)
+        thetas = self._thetas(Z, losses, name) if self._how.drawn else [self._mode(Z, losses, name)]
+        y = TRANSFORMS[name](losses).y
+        kept = _kept(losses, _MOST_ROWS_DRAWN if self._how.drawn else _MOST_ROWS)
+        return [self._process(Z[kept], y[kept], theta) for theta in thetas], float(y.min())
 
     def process(self, Z: Floats, labels: Floats) -> GaussianProcess:
         """Return the process of labels as they are."""
-        return self._process(Z, labels, labels)
+        self._forget_another_history(Z, labels)
+        kept = _kept(labels, _MOST_ROWS)
+        return self._process(Z[kept], labels[kept], self._mode(Z, labels, "winsor"))
 
-    def _process(self, Z: Floats, y: Floats, values: Floats) -> GaussianProcess:
-        theta = self._theta(Z, values)
-        kept = _kept(values)
-        return GaussianProcess(Z[kept], y[kept], self._groups, theta)
+    def _process(self, Z: Floats, y: Floats, theta: Floats) -> GaussianProcess:
+        return GaussianProcess(Z, y, self._groups, theta, self._how.warped)
 
-    def _theta(self, Z: Floats, values: Floats) -> Floats:
-        self._forget_another_history(Z, values)
-        n = len(values)
-        n -= n % max(1, n // _FITS_PER_DOUBLING)
-        anchor = _FIRST_ANCHOR
-        while 2 * anchor <= n:
-            anchor *= 2
-        start = self._fit(Z, values, min(anchor, n), self._priors.mean, _MORE_ITERATIONS)
-        return start if n <= anchor else self._fit(Z, values, n, start, _ITERATIONS)
+    def _transform(self, Z: Floats, losses: Floats) -> str:
+        """Return the transform's name: chosen, if it is, at the last anchor."""
+        if self._how.transform != "auto":
+            return self._how.transform
+        n = min(_anchor(len(losses)), _LAST_CHOICE)
+        if n not in self._chosen:
+            scores = {name: self._score(Z[:n], losses[:n], name) for name in BY_EVIDENCE}
+            self._chosen[n] = max(scores, key=lambda name: scores[name])
+        return self._chosen[n]
 
-    def _fit(self, Z: Floats, values: Floats, n: int, start: Floats, iterations: int) -> Floats:
+    def _score(self, Z: Floats, losses: Floats, name: str) -> float:
+        """Return how well each loss is predicted from the others."""
+        y, log_slope = TRANSFORMS[name](losses)
+        theta = self._fit(Z, losses, name, len(losses), self._priors.mean, _MORE_ITERATIONS)
+        process = self._process(Z, y, theta)
+        return log_score(losses, y, log_slope, *process.leave_one_out())
+
+    def _thetas(self, Z: Floats, values: Floats, name: str) -> list[Floats]:
+        """Return draws from the posterior of the hyperparameters, begun at its mode."""
+        n = _fitted(len(values))
+        if n not in self._drawn:
+            priors, start = self._priors, self._mode(Z, values, name)
+            kept = _kept(values[:n], _MOST_ROWS_DRAWN)
+            X, y = Z[kept], TRANSFORMS[name](values[:n]).y[kept]
+            points = hamiltonian_draws(
+                lambda theta: log_posterior(theta, X, y, self._groups, priors, self._how.warped),
+                start,
+                scale=priors.sd,
+                low=priors.low,
+                high=priors.high,
+                rng=generator(self._how.seed, "hyperparameters", n),
+                count=self._how.draws,
+                burn_in=_BURN_IN,
+            )
+            self._drawn = {n: list(points)}
+        return self._drawn[n]
+
+    def _mode(self, Z: Floats, values: Floats, name: str) -> Floats:
+        n = _fitted(len(values))
+        anchor = min(_anchor(n), n)
+        start = self._fit(Z, values, name, anchor, self._priors.mean, _MORE_ITERATIONS)
+        return start if n <= anchor else self._fit(Z, values, name, n, start, _ITERATIONS)
+
+    def _fit(self, Z: Floats, values: Floats, name: str, n: int, start: Floats, iterations: int) -> Floats:
         """Return what is found for the first `n` observations."""
-        if n not in self._found:
-            kept = _kept(values[:n])
-            y = standardised(values[:n])[kept]
-            self._found[n] = posterior_mode(Z[kept], y, self._groups, self._priors, [start], iterations)
-        return self._found[n]
+        if (name, n) not in self._found:
+            kept = _kept(values[:n], _MOST_ROWS)
+            y = TRANSFORMS[name](values[:n]).y[kept]
+            self._found[name, n] = posterior_mode(
+                Z[kept], y, self._groups, self._priors, [start], iterations, self._how.warped
+            )
+        return self._found[name, n]
 
     def _forget_another_history(self, Z: Floats, values: Floats) -> None:
         if self._seen is not None:
@@ -78,25 +179,40 @@ class Surrogate:
                 np.array_equal(values[:seen], self._seen[1]) and np.array_equal(Z[:seen], self._seen[0])
             ):
                 self._found.clear()
+                self._chosen.clear()
+                self._drawn.clear()
         self._seen = Z, values
 
 
-def _kept(values: Floats) -> NDArray[np.intp]:
+def _fitted(n: int) -> int:
+    """Return the number of observations for which hyperparameters are found, where there are n."""
+    return n - n % max(1, n // _FITS_PER_DOUBLING)
+
+
+def _anchor(n: int) -> int:
+    """Return the last anchor up to n; the first one where there are fewer observations."""
+    anchor = _FIRST_ANCHOR
+    while 2 * anchor <= n:
+        anchor *= 2
+    return anchor
+
+
+def _kept(values: Floats, most: int) -> Columns:
     """Return which observations a model is made of: all, or the best and the newest where they are many."""
     n = len(values)
-    if n <= _MOST_ROWS:
+    if n <= most:
         return np.arange(n)
-    half = _MOST_ROWS // 2
+    half = most // 2
     best = np.argsort(values, kind="stable")[:half]
     others = np.setdiff1d(np.arange(n), best)
     return np.sort(np.concatenate([best, others[-half:]]))
 
 
-def _priors(g: int) -> LogNormals:
-    """Return the priors of g lengthscales, of the signal's and of the noise's variance."""
+def _priors(g: int, w: int) -> LogNormals:
+    """Return the priors of 2 w shapes, of g lengthscales, of the signal's and of the noise's variance."""
     return LogNormals(
-        mean=np.concatenate([np.zeros(g), [0.0, np.log(1e-3)]]),
-        sd=np.concatenate([np.full(g, 0.7), [1.0, 1.5]]),
-        low=np.log(np.concatenate([np.full(g, 0.01), [1e-3, 1e-6]])),
-        high=np.log(np.concatenate([np.full(g, 100.0), [1e3, 0.5]])),
+        mean=np.concatenate([np.zeros(2 * w + g), [0.0, np.log(1e-3)]]),
+        sd=np.concatenate([np.full(2 * w, 0.75), np.full(g, 0.7), [1.0, 1.5]]),
+        low=np.log(np.concatenate([np.full(2 * w, 0.1), np.full(g, 0.01), [1e-3, 1e-6]])),
+        high=np.log(np.concatenate([np.full(2 * w, 10.0), np.full(g, 100.0), [1e3, 0.5]])),
     )
