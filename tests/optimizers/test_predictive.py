@@ -49,9 +49,7 @@ def test_smooth_losses_are_left_as_they_are_and_those_over_many_magnitudes_are_n
     plain = scores(Z, smooth)
     assert max(plain, key=lambda name: plain[name]) in ("winsor", "standard")
     steep = scores(Z, np.exp(6 * smooth))
-    assert (
-        max(steep["log"], steep["yeo-johnson"], steep["gcp"]) > max(steep["standard"], steep["winsor"]) + 10
-    )
+    assert max(steep["log"], steep["yeo-johnson"]) > max(steep["standard"], steep["winsor"]) + 10
 
 
 def test_leaving_out_is_what_scores_are_made_of() -> None:
@@ -82,8 +80,9 @@ def test_a_transform_is_chosen_at_anchors_only() -> None:
     for n in range(5, 46):
         surrogate.models(Z[:n], losses[:n])
         chosen.append(surrogate._transform(Z[:n], losses[:n]))
-    assert sorted(surrogate._chosen) == [5, 10, 20, 40]
-    assert chosen[-1] in ("log", "yeo-johnson", "gcp")
+    assert sorted(surrogate._chosen) == [20, 40]  # before, evidence is luck
+    assert set(chosen[:15]) == {"winsor"}
+    assert chosen[-1] in ("log", "yeo-johnson")
     late = Surrogate(GROUPS, 2, Modelling(transform="auto"))
     late.models(Z, losses)
     assert late._transform(Z, losses) == chosen[-1]

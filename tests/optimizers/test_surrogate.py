@@ -45,6 +45,13 @@ def test_another_history_is_fitted_anew() -> None:
     np.testing.assert_array_equal(model.theta, expected.theta)
 
 
+def test_ranges_are_bent_once_there_is_evidence() -> None:
+    Z, losses = observed(24)
+    surrogate = Surrogate(GROUPS, 2, WAYS["warped"])
+    assert (surrogate.models(Z[:19], losses[:19])[0][0].theta[:2] == 0).all()
+    assert (surrogate.models(Z, losses)[0][0].theta[:2] != 0).all()
+
+
 def test_draws_differ_from_each_other_and_belong_to_the_seed() -> None:
     Z, losses = observed(12)
     drawn = [

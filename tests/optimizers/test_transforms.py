@@ -13,6 +13,7 @@ SKEWED = np.exp(1.5 * np.random.default_rng(0).standard_normal(60))
 ODD = {
     "one": np.array([3.0]),
     "equal": np.full(5, 7.0),
+    "equal, and not to their mean": np.full(12, 0.1),
     "all but one equal": np.array([0.0, 0.0, 0.0, 0.0, 1e12]),
     "huge": np.array([1e150, -1e150, 3.0, 1.0]),
     "tiny": np.arange(5) * 1e-300,

@@ -9,17 +9,25 @@ scoring rules for comparing density forecasts in tails", Journal of Econometrics
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.optimizers.transforms import cut_off
 
-__all__ = ["BY_EVIDENCE", "log_score"]
+__all__ = ["BY_EVIDENCE", "log_score", "preferred"]
 
 Floats = NDArray[np.float64]
 
-BY_EVIDENCE = ("winsor", "standard", "log", "yeo-johnson", "gcp")
-"""Transforms that can be compared, the preferred ones first: all whose slope is not zero."""
+BY_EVIDENCE = ("winsor", "standard", "log", "yeo-johnson")
+"""The transforms that are compared, the preferred one first.
+
+`ranks` has no slope, and `gcp` is left out because it knows best where losses lie densely: it scores by a
+cluster round the best, not by what it predicts.
+"""
+
+_MARGIN = 3.0  # of log densities: chances to be better by accident grow with the number of transforms
 
 
 def log_score(losses: Floats, y: Floats, log_slope: Floats, mean: Floats, variance: Floats) -> float:
@@ -55,3 +63,16 @@ def log_score(losses: Floats, y: Floats, log_slope: Floats, mean: Floats, varian
     density = -0.5 * u * u - np.log(sd) + log_slope - 0.5 * np.log(2 * np.pi)
     bad = log_ndtr((mean - y[known].max()) / sd)
     return float(np.where(known, density, bad).sum())
+
+
+def preferred(scores: Mapping[str, float]) -> str:
+    """Return the name of the best score, or the first one where the best is hardly better.
+
+    Examples
+    --------
+    >>> preferred({"winsor": 0.0, "log": 2.0}), preferred({"winsor": 0.0, "log": 9.0})
+    ('winsor', 'log')
+    """
+    first = next(iter(scores))
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] > scores[first] + _MARGIN else first

@@ -11,7 +11,7 @@ from modelwright._base.seeds import generator
 from modelwright.errors import InputError
 from modelwright.numerics.gaussian_process import GaussianProcess, LogNormals, log_posterior, posterior_mode
 from modelwright.numerics.hamiltonian import hamiltonian_draws
-from modelwright.optimizers.predictive import BY_EVIDENCE, log_score
+from modelwright.optimizers.predictive import BY_EVIDENCE, log_score, preferred
 from modelwright.optimizers.transforms import TRANSFORMS
 
 __all__ = ["Modelling", "Surrogate"]
@@ -25,6 +25,7 @@ _FIRST_ANCHOR = 5
 _ITERATIONS, _MORE_ITERATIONS = 25, 50
 _FITS_PER_DOUBLING = 50
 _BURN_IN = 10
+_ENOUGH = 20  # observations, to tell which transform is better, or how a range is bent
 _LAST_CHOICE = 160  # observations: from here on the transform stays what it is
 
 
@@ -95,7 +96,7 @@ class Surrogate:
     def __init__(self, groups: Columns, g: int, modelling: Modelling | None = None) -> None:
         self._groups = groups
         self._how = modelling or Modelling()
-        self._priors = _priors(g, len(self._how.warped))
+        self._all_priors = [_priors(g, len(self._how.warped), bent) for bent in (False, True)]
         self._found: dict[tuple[str, int], Floats] = {}
         self._chosen: dict[int, str] = {}
         self._drawn: dict[int, list[Floats]] = {}
@@ -124,15 +125,17 @@ class Surrogate:
         if self._how.transform != "auto":
             return self._how.transform
         n = min(_anchor(len(losses)), _LAST_CHOICE)
+        if n < _ENOUGH:
+            return BY_EVIDENCE[0]
         if n not in self._chosen:
             scores = {name: self._score(Z[:n], losses[:n], name) for name in BY_EVIDENCE}
-            self._chosen[n] = max(scores, key=lambda name: scores[name])
+            self._chosen[n] = preferred(scores)
         return self._chosen[n]
 
     def _score(self, Z: Floats, losses: Floats, name: str) -> float:
         """Return how well each loss is predicted from the others."""
         y, log_slope = TRANSFORMS[name](losses)
-        theta = self._fit(Z, losses, name, len(losses), self._priors.mean, _MORE_ITERATIONS)
+        theta = self._fit(Z, losses, name, len(losses), None, _MORE_ITERATIONS)
         process = self._process(Z, y, theta)
         return log_score(losses, y, log_slope, *process.leave_one_out())
 
@@ -140,7 +143,7 @@ class Surrogate:
         """Return draws from the posterior of the hyperparameters, begun at its mode."""
         n = _fitted(len(values))
         if n not in self._drawn:
-            priors, start = self._priors, self._mode(Z, values, name)
+            priors, start = self._priors_at(n), self._mode(Z, values, name)
             kept = _kept(values[:n], _MOST_ROWS_DRAWN)
             X, y = Z[kept], TRANSFORMS[name](values[:n]).y[kept]
             points = hamiltonian_draws(
@@ -159,18 +162,25 @@ class Surrogate:
     def _mode(self, Z: Floats, values: Floats, name: str) -> Floats:
         n = _fitted(len(values))
         anchor = min(_anchor(n), n)
-        start = self._fit(Z, values, name, anchor, self._priors.mean, _MORE_ITERATIONS)
+        start = self._fit(Z, values, name, anchor, None, _MORE_ITERATIONS)
         return start if n <= anchor else self._fit(Z, values, name, n, start, _ITERATIONS)
 
-    def _fit(self, Z: Floats, values: Floats, name: str, n: int, start: Floats, iterations: int) -> Floats:
-        """Return what is found for the first `n` observations."""
+    def _fit(
+        self, Z: Floats, values: Floats, name: str, n: int, start: Floats | None, iterations: int
+    ) -> Floats:
+        """Return what is found for the first `n` observations, from `start` or the prior's mode."""
         if (name, n) not in self._found:
             kept = _kept(values[:n], _MOST_ROWS)
             y = TRANSFORMS[name](values[:n]).y[kept]
+            priors = self._priors_at(n)
+            start = priors.mean if start is None else start
             self._found[name, n] = posterior_mode(
-                Z[kept], y, self._groups, self._priors, [start], iterations, self._how.warped
+                Z[kept], y, self._groups, priors, [start], iterations, self._how.warped
             )
         return self._found[name, n]
+
+    def _priors_at(self, n: int) -> LogNormals:
+        return self._all_priors[n >= _ENOUGH]
 
     def _forget_another_history(self, Z: Floats, values: Floats) -> None:
         if self._seen is not None:
@@ -208,11 +218,15 @@ def _kept(values: Floats, most: int) -> Columns:
     return np.sort(np.concatenate([best, others[-half:]]))
 
 
-def _priors(g: int, w: int) -> LogNormals:
-    """Return the priors of 2 w shapes, of g lengthscales, of the signal's and of the noise's variance."""
+def _priors(g: int, w: int, bent: bool) -> LogNormals:
+    """Return the priors of 2 w shapes, of g lengthscales, of the signal's and of the noise's variance.
+
+    Shapes stay those of the identity unless ranges may be bent.
+    """
+    most = 10.0 if bent else 1.0
     return LogNormals(
         mean=np.concatenate([np.zeros(2 * w + g), [0.0, np.log(1e-3)]]),
         sd=np.concatenate([np.full(2 * w, 0.75), np.full(g, 0.7), [1.0, 1.5]]),
-        low=np.log(np.concatenate([np.full(2 * w, 0.1), np.full(g, 0.01), [1e-3, 1e-6]])),
-        high=np.log(np.concatenate([np.full(2 * w, 10.0), np.full(g, 100.0), [1e3, 0.5]])),
+        low=np.log(np.concatenate([np.full(2 * w, 1 / most), np.full(g, 0.01), [1e-3, 1e-6]])),
+        high=np.log(np.concatenate([np.full(2 * w, most), np.full(g, 100.0), [1e3, 0.5]])),
     )

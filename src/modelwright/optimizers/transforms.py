@@ -74,6 +74,8 @@ def yeo_johnson(losses: Floats) -> Transformed:
     from scipy.optimize import fminbound
 
     x, log_slope = standard(losses)
+    if np.ptp(x) == 0:
+        return Transformed(x, log_slope)
     bend = np.sign(x) * np.log1p(np.abs(x))
 
     def badness(power: float) -> float:
@@ -130,7 +132,7 @@ TRANSFORMS: dict[str, Callable[[Floats], Transformed]] = {
 
 
 def _scaled(y: Floats, log_slope: Floats) -> Transformed:
-    sd = y.std()
+    sd = y.std() if np.ptp(y) > 0 else 0.0  # equal values may differ from their mean by rounding
     sd = sd if sd > 0 else 1.0
     return Transformed(np.asarray((y - y.mean()) / sd), log_slope - np.log(sd))
 
