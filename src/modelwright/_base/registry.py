@@ -97,6 +97,24 @@ class Registry:
         plugins = [point.name for point in entry_points(group=self.group)]
         return list(self._builtin) + sorted(set(plugins) - set(self._builtin))
 
+    def synonyms(self) -> dict[str, list[str]]:
+        """Return the first name of each of ours, with its other names.
+
+        Examples
+        --------
+        >>> Registry("number", {"one": "m:One", "two": "m:Two", "single": "m:One"}, "numbers").synonyms()
+        {'one': ['single'], 'two': []}
+        """
+        first: dict[str, str] = {}
+        others: dict[str, list[str]] = {}
+        for name, target in self._builtin.items():
+            if target in first:
+                others[first[target]].append(name)
+            else:
+                first[target] = name
+                others[name] = []
+        return others
+
     def get(self, name: str) -> Any:
         """Return the class called `name`, or the one at ``"path/to/file.py:Class"``.
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.stats.qmc import Sobol
 
 __all__ = ["SobolPoints"]
 
@@ -35,9 +40,8 @@ class SobolPoints:
     """
 
     def __init__(self, d: int, rng: Generator) -> None:
-        from scipy.stats.qmc import Sobol
-
-        self._sobol = Sobol(max(d, 1), scramble=True, seed=rng)
+        self._sobol: Sobol | None = None
+        self._rng = rng
         self._d = d
         self.read = 0
 
@@ -46,6 +50,12 @@ class SobolPoints:
 
         So each block ends at a power of two, where the sequence is balanced best.
         """
+        if self._sobol is None:
+            from scipy.stats.qmc import (
+                Sobol,
+            )  # all of scipy.stats comes with it, which takes long
+
+            self._sobol = Sobol(max(self._d, 1), scramble=True, seed=self._rng)
         block = self._sobol.random(self.read or _FIRST_BLOCK)
         self.read += len(block)
         return np.asarray(block[:, : self._d], dtype=float)

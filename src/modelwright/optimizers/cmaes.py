@@ -226,9 +226,10 @@ class CMAES:
         if not d:
             return normal
         scale = self._scale(state)
-        u = np.stack([generator(self._seed, "cell", abs(number)).random(d) for number in numbers])
-        spread = scale * normal.spread / normal.sigma
-        V = self._cells.spread_out(X[:, self._genes.numbers], normal.mean, spread, u)
+        V = X[:, self._genes.numbers]
+        if self._genes.stepped:
+            u = np.stack([generator(self._seed, "cell", abs(number)).random(d) for number in numbers])
+            V = self._cells.spread_out(V, normal.mean, scale * normal.spread / normal.sigma, u)
         adaptation = Adaptation(d, state.size, separable=d >= _SEPARABLE_FROM)
         moved = adaptation.step(normal, (V - normal.mean) / scale, ~np.isnan(V), good)
         # The steps were measured with the wider ones taken for their plain width: so the mean moves by them.

@@ -7,7 +7,7 @@ pending ones hold it; lost and killed ones give it back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,8 @@ class Novelty:
 
     Notes
     -----
-    The keys of finished rows are kept and extended as the history grows, so that an ask costs O(new rows +
+    Configurations are compared by their rows in the unit cube, which a history encodes once for all who read
+    it. The rows that are used are kept and extended as the history grows, so that an ask costs O(new rows +
     pending), not O(history).
     """
 
@@ -46,29 +47,34 @@ class Novelty:
         self._space = space
         self._history: History | None = None
         self._rows = 0
-        self._tried: set[Hashable] = set()
-        self._pending: set[Hashable] = set()
+        self._tried: set[bytes] = set()
+        self._pending: set[bytes] = set()
 
     def catch_up(self, history: History) -> None:
         """Take in what is new in `history`."""
         if history is not self._history or len(history) < self._rows:
             self._history, self._rows, self._tried = history, 0, set()
-        key = self._space.key
-        for row in range(self._rows, len(history)):
-            failure = history.trials[row].failure
-            if failure is None or failure.kind.teaches:
-                self._tried.add(key(history.configs[row]))
-        self._rows = len(history)
-        self._pending = {key(config) for config in history.pending}
+        if self._rows < len(history):
+            X = history.X
+            for row in range(self._rows, len(history)):
+                failure = history.trials[row].failure
+                if failure is None or failure.kind.teaches:
+                    self._tried.add(X[row].tobytes())
+            self._rows = len(history)
+        self._pending = {row.tobytes() for row in history.pending_X}
 
     def is_new(self, config: dict[str, Any]) -> bool:
         """Whether no trial that counts has, or runs, this configuration."""
-        key = self._space.key(config)
+        key = self._key(config)
         return key not in self._tried and key not in self._pending
 
     def take(self, config: dict[str, Any]) -> None:
         """Hold a configuration until the next `catch_up`."""
-        self._pending.add(self._space.key(config))
+        self._pending.add(self._key(config))
+
+    def _key(self, config: dict[str, Any]) -> bytes:
+        key: bytes = self._space.encode([config])[0].tobytes()
+        return key
 
     def fill(
         self, history: History, tickets: Sequence[Ticket], draw: Draw, *, unique: bool = True

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelwright._base.seeds import generator
 from modelwright.numerics.qmc import SobolPoints
 from modelwright.optimizers.base import Abilities
@@ -61,7 +64,7 @@ class QuasiRandomSearch:
         self._unique = deterministic and not always_differs(space)
         self._novelty = Novelty(space)
         self._points = SobolPoints(len(space), generator(seed, "sobol"))
-        self._feasible: list[dict[str, Any]] = []
+        self._feasible: list[NDArray[np.float64]] = []
 
     def __repr__(self) -> str:
         return "QuasiRandomSearch()"
@@ -73,9 +76,8 @@ class QuasiRandomSearch:
     def _draw(self, ticket: Ticket, _batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
         limit = _POINTS_PER_TRIAL * (ticket.number + 1)
         while len(self._feasible) <= ticket.number and self._points.read < limit:
-            configs = self._space.decode(self._points.next_block())
-            fits = self._space.feasible(self._space.encode(configs))
-            self._feasible += [config for config, fit in zip(configs, fits, strict=True) if fit]
+            block = self._points.next_block()
+            self._feasible += list(block[self._space.feasible(block)] if self._space.constraints else block)
         if ticket.number < len(self._feasible):
-            return dict(self._feasible[ticket.number]), f"Sobol' point {ticket.number}"
+            return self._space.from_unit(self._feasible[ticket.number]), f"Sobol' point {ticket.number}"
         return self._space.sample(ticket.rng), "random: the Sobol' sequence hardly meets the constraints"

@@ -16,7 +16,7 @@ from modelwright.space.parameters import Parameter
 if TYPE_CHECKING:
     from modelwright.space.constraints import CallableConstraint, TextConstraint
 
-__all__ = ["Batch", "decode_batch"]
+__all__ = ["Batch", "decode_batch", "encode_batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +119,28 @@ def decode_batch(parameters: Mapping[str, Parameter], structure: Structure, X: A
         name = list(parameters)[int(np.argwhere(lacking)[0][1])]
         raise ConfigurationError(f"expected a number in [0, 1] for the active parameter {name!r}, got NaN.")
     return Batch(parameters, columns, active, len(X))
+
+
+def encode_batch(
+    parameters: Mapping[str, Parameter], configs: Sequence[Mapping[str, Any]]
+) -> NDArray[np.float64]:
+    """Return configurations in the unit cube, shape (n, d), NaN where a parameter is absent.
+
+    Bit for bit what encoding each value by itself gives.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A value does not belong to its parameter.
+    """
+    X = np.full((len(parameters), len(configs)), np.nan)  # by column, which are written one after the other
+    for row, (name, parameter) in zip(X, parameters.items(), strict=True):
+        there: Any = slice(None)
+        try:
+            values = [config[name] for config in configs]
+        except KeyError:
+            there = [i for i, config in enumerate(configs) if name in config]
+            values = [configs[i][name] for i in there]
+        if values:
+            row[there] = parameter.encode_column(parameter.column(values))
+    return np.ascontiguousarray(X.T)

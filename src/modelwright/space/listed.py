@@ -130,7 +130,12 @@ class Listed(Parameter):
         return (column + 0.5) / self.size
 
     def column(self, values: list[Any]) -> NDArray[np.int64]:
-        return np.array([self.slot_of(value) for value in values], dtype=np.int64)
+        slots = self._slots
+        try:
+            found = [slots[type(value), value] for value in values]
+        except (KeyError, TypeError):  # a choice that cannot be hashed, or one of another type
+            found = [self.slot_of(value) for value in values]
+        return np.array(found, dtype=np.int64)
 
     def values(self, column: NDArray[Any]) -> list[Any]:
         choices = self.choices

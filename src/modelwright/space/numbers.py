@@ -112,7 +112,7 @@ class Float(Number):
         return nearest
 
     def column(self, values: list[Any]) -> NDArray[np.float64]:
-        return np.array(values, dtype=float)
+        return _numbers(values).astype(float, copy=False)
 
 
 class Int(Number):
@@ -194,7 +194,7 @@ class Int(Number):
         return value
 
     def column(self, values: list[Any]) -> NDArray[np.int64]:
-        return np.array(values, dtype=np.int64)
+        return _numbers(values).astype(np.int64, copy=False)
 
     def _column_at(self, slots: NDArray[Any]) -> NDArray[Any]:
         column: NDArray[Any] = self.low + slots.astype(np.int64) * self.step
@@ -229,6 +229,14 @@ def _whole(value: Any, name: str) -> int:
             code="E_RANGE",
         )
     return value
+
+
+def _numbers(values: list[Any]) -> NDArray[Any]:
+    """Return numbers as an array; numpy itself would read texts as numbers, too."""
+    column = np.array(values)
+    if len(values) and column.dtype.kind not in "biuf":
+        raise TypeError("expected numbers alone")
+    return column
 
 
 def _decimal_grid(low: float, high: float, step: float) -> dict[str, Any]:
