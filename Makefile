@@ -12,10 +12,10 @@ export PYTHON
 export NO_MKDOCS_2_WARNING = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format docs docs-serve bench changelog clean
+.PHONY: help demo test test-slow lint format docs docs-serve bench bench-search changelog clean
 
 help: ## list these commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.stamp-user ## from a table to a model, a report and predictions, in two minutes
 	rm -rf demo
@@ -48,7 +48,10 @@ docs-serve: $(VENV)/.stamp-dev ## show the documentation while it is written
 	$(BIN)/mkdocs serve
 
 bench: $(VENV)/.stamp-bench ## speed and search quality beside the peers
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out benchmarks/search_suite.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+bench-search: $(VENV)/.stamp-bench-search ## our search beside the peers' stored results (MODELWRIGHT_BENCH_SEARCH: their folder)
+	$(BIN)/python benchmarks/search_suite.py $(SEARCH)
 
 changelog: $(VENV)/.stamp-dev ## show the change log of the next release
 	$(BIN)/towncrier build --draft --version next
@@ -65,3 +68,6 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt scripts/setup.sh
 
 $(VENV)/.stamp-bench: pyproject.toml constraints.txt scripts/setup.sh scripts/bench-requirements.txt
 	sh scripts/setup.sh $(VENV) bench
+
+$(VENV)/.stamp-bench-search: pyproject.toml constraints.txt scripts/setup.sh scripts/bench-search-requirements.txt
+	sh scripts/setup.sh $(VENV) bench-search

@@ -4,12 +4,13 @@
 #   scripts/setup.sh VENV            what a user of tables needs
 #   scripts/setup.sh VENV dev        the tools of developers too
 #   scripts/setup.sh VENV bench      the peers that benchmarks compare with too
+#   scripts/setup.sh VENV bench-search    what the tasks of a search harness need too
 #
 # The interpreter is $PYTHON, or else the first of python3, python3.13, 3.12, 3.11 and python that will do.
 # An environment that is there already is kept and brought up to date.
 set -eu
 
-venv=${1:?usage: scripts/setup.sh VENV [dev|bench]}
+venv=${1:?usage: scripts/setup.sh VENV [dev|bench|bench-search]}
 kind=${2:-user}
 cd "$(dirname "$0")/.."
 
@@ -76,8 +77,12 @@ bench)
     install --editable '.[tabular,plot,postgresql,mysql,server,http]' --requirement scripts/bench-requirements.txt
     touch "$venv/.stamp-bench"
     ;;
+bench-search)
+    install --editable . --requirement scripts/bench-search-requirements.txt
+    touch "$venv/.stamp-bench-search"
+    ;;
 *)
-    fail "expected dev or bench, got $kind."
+    fail "expected dev, bench or bench-search, got $kind."
     ;;
 esac
 touch "$venv/.stamp-user"

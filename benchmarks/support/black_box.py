@@ -10,7 +10,7 @@ from modelwright.optimizers import make_optimizer
 from modelwright.records import History, Objective, Ticket, Trial, TrialState
 from modelwright.space import Categorical, Float, Int, Space
 
-__all__ = ["factory", "space_from_list"]
+__all__ = ["Asked", "factory", "space_from_list"]
 
 
 def space_from_list(items: Sequence[Mapping[str, Any]]) -> Space:
@@ -26,7 +26,21 @@ def space_from_list(items: Sequence[Mapping[str, Any]]) -> Space:
     return Space(parameters)
 
 
-class _Asked:
+class Asked:
+    """An optimizer by name with its history, for one run on a deterministic function.
+
+    Parameters
+    ----------
+    space : Space
+        Where configurations come from.
+    seed : int
+        Of the run.
+    optimizer : str
+        Its name.
+    options : mapping
+        Its options.
+    """
+
     def __init__(self, space: Space, seed: int, optimizer: str, options: Mapping[str, Any]) -> None:
         objectives = [Objective("loss")]
         self._space, self._seed = space, seed
@@ -55,6 +69,6 @@ def factory(
     *,
     optimizer: str = "gp",
     **options: Any,
-) -> _Asked:
+) -> Asked:
     """Return an optimizer of that name for a space of the harness."""
-    return _Asked(space_from_list(space), seed, optimizer, options)
+    return Asked(space_from_list(space), seed, optimizer, options)

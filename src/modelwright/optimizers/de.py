@@ -164,6 +164,8 @@ class DifferentialEvolution:
     def _mutant(self, members: Floats, here: int, rng: Generator) -> Floats:
         """Return one row; `members`, shape (n, d), are sorted by worth."""
         n, d = len(members), len(self._space)
+        if not d:
+            return members[here]
         others = rng.permutation(np.delete(np.arange(n), here))[:3]
         best = members[rng.integers(max(2, round(_BEST_SHARE * n)))]
         current = members[here]

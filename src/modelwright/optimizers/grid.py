@@ -140,11 +140,13 @@ class _Grid:
 
     def shuffle(self, seed: int) -> None:
         """Put all of them into an order that `seed` decides."""
-        if self.has(_MAX_SHUFFLED):
-            raise InputError(
+        size = self._space.size
+        if self.has(_MAX_SHUFFLED) if size is None else size > _MAX_SHUFFLED:
+            raise AbilityError(
                 f"expected a grid of at most {_MAX_SHUFFLED:,} points to shuffle, this one has more.",
                 hint="Take fewer points per parameter, or shuffle=False.",
             )
+        self._listed += self._rest
         order = generator(seed, "grid").permutation(len(self._listed))
         self._listed = [self._listed[place] for place in order]
 

@@ -161,6 +161,8 @@ def around(space: Space, known: Floats, rng: Generator, count: int) -> Floats:
 def varied(space: Space, X: Floats, rng: Generator) -> Floats:
     """Return the rows with one, some or all parameters of each changed, not yet at values that occur."""
     count, d = X.shape
+    if not d:
+        return X
     share = rng.choice([1 / d, 0.3, 1.0], size=(count, 1))
     change = rng.random((count, d)) < share
     change[np.arange(count), rng.integers(d, size=count)] = True

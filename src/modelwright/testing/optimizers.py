@@ -20,6 +20,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, reject
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from modelwright._base.seeds import generator
 from modelwright.errors import AbilityError
@@ -39,8 +42,9 @@ from modelwright.records import (
     Wait,
 )
 from modelwright.space import Bool, Categorical, Constant, Float, Int, Ordinal, Space
+from modelwright.testing.strategies import outcomes, spaces
 
-__all__ = ["SPACES", "OptimizerContract", "Simulation", "fingerprint"]
+__all__ = ["ODD_SPACES", "SPACES", "OptimizerContract", "Simulation", "fingerprint"]
 
 SPACES: dict[str, Callable[[], Space]] = {
     "floats": lambda: Space(x=Float(-5, 10), y=Float(0, 15)),
@@ -77,6 +81,19 @@ SPACES: dict[str, Callable[[], Space]] = {
     "constant": lambda: Space(k=Constant("only")),
 }
 """Spaces of each kind that an optimizer may meet."""
+
+ODD_SPACES: dict[str, Callable[[], Space]] = {
+    "nothing": lambda: Space(),
+    "one": lambda: Space(x=Float(0, 1)),
+    "wide": lambda: Space(
+        x=Float(-1e300, 1e300), y=Float(1e-300, 1e300, log=True), n=Int(-(2**40), 2**40), k=Int(0, 1)
+    ),
+    "many_choices": lambda: Space(kind=Categorical(range(10_000)), x=Float(0, 1)),
+    "many_parameters": lambda: Space(
+        {f"p{i}": Categorical("a", "b", "c") if i % 5 == 0 else Float(0, 1) for i in range(500)}
+    ),
+}
+"""Spaces that are allowed, and that nobody plans for."""
 
 _ONE = (Objective("loss"),)
 _TWO = (Objective("loss"), Objective("score", "maximize"))
@@ -134,10 +151,16 @@ class Simulation:
             self._show_pending()
         return answer
 
-    def finish(self, number: int, state: TrialState = TrialState.COMPLETE, kind: str = "") -> None:
-        """End a trial, as a failure if `kind` is given."""
+    def finish(
+        self,
+        number: int,
+        state: TrialState = TrialState.COMPLETE,
+        kind: str = "",
+        value: float | None = None,
+    ) -> None:
+        """End a trial, as a failure if `kind` is given, with `value` in place of the made-up loss."""
         params = self.space.dump(self.proposals[number].params)
-        values = () if kind else self._values(number)
+        values = () if kind else self._values(number) if value is None else (value,)
         failure = Failure(FailureKind(kind), "made up") if kind else None
         state = TrialState.FAILED if kind else state
         if state is TrialState.PRUNED:
@@ -172,6 +195,22 @@ def fingerprint(name: str, options: dict[str, Any], space: str, seed: int) -> li
         return make_optimizer(Component(name, options), space, objectives, deterministic=deterministic)
 
     return [repr(sorted(c.items())) for c in Simulation(SPACES[space](), build, seed=seed).run(25).configs]
+
+
+_TRIALS = 12  # of a study whose results are drawn: past the first few of every model
+# The same cases each time, so that all who run the suite see the same failures.
+_DRAWN = hypothesis_settings(
+    max_examples=15,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
+)
 
 
 class OptimizerContract:
@@ -240,6 +279,51 @@ class OptimizerContract:
         for number in range(15):
             assert isinstance(simulation.ask(), list)
             simulation.finish(number, kind=kind)
+
+    # what nobody plans for ---------------------------------------------------------------------------
+
+    @_DRAWN
+    @given(st.one_of(spaces(), spaces(finite=True)), outcomes(_TRIALS), st.integers(1, 3), st.booleans())
+    def test_whatever_trials_end_with_the_next_proposals_are_valid_and_repeatable(
+        self, space: Space, results: list[float | FailureKind], width: int, deterministic: bool
+    ) -> None:
+        def build(space: Space, objectives: Sequence[Objective], deterministic: bool) -> Optimizer:
+            try:
+                return make_optimizer(self.component, space, objectives, deterministic=deterministic)
+            except AbilityError:
+                reject()
+
+        simulation = Simulation(space, build, deterministic=deterministic)
+        if not simulation.optimizer.abilities.proposes:
+            return
+        while len(simulation.history) < _TRIALS and isinstance(simulation.ask(width), list):
+            for number in simulation.pending[:_TRIALS]:
+                result = results[number % _TRIALS]
+                if isinstance(result, FailureKind):
+                    simulation.finish(number, kind=result.value)
+                else:
+                    simulation.finish(number, value=result)
+        _check_valid(space, simulation.configs)
+        number = len(simulation.proposals)
+        here, there = ([Ticket(number, generator(0, number))] for _ in range(2))
+        rebuilt = build(space, _ONE, deterministic).ask(_copy(simulation.history), there)
+        assert simulation.optimizer.ask(simulation.history, here) == rebuilt
+
+    @pytest.mark.parametrize("name", ODD_SPACES)
+    def test_odd_spaces_are_searched(self, name: str) -> None:
+        simulation = self.simulate(ODD_SPACES[name]()).run(8, width=2)
+        assert simulation.proposals
+        _check_valid(simulation.space, simulation.configs)
+
+    def test_one_configuration_may_have_had_different_results(self) -> None:
+        space = SPACES["mixed"]()
+        simulation = self.simulate(space)
+        params = space.dump(space.default())
+        simulation.history.add(
+            Trial(-1 - k, TrialState.COMPLETE, params, (float(k % 3),)) for k in range(_TRIALS)
+        )
+        _check_valid(space, simulation.run(4).configs)
+        assert len(simulation.proposals) == 4
 
     # finite spaces -----------------------------------------------------------------------------------
 

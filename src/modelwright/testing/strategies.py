@@ -1,4 +1,4 @@
-"""Hypothesis strategies for spaces, for our tests and those of plug-ins."""
+"""Hypothesis strategies for spaces and for what trials end with, for our tests and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from modelwright.records import FailureKind
 from modelwright.space import Bool, Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 
-__all__ = ["parameters", "spaces"]
+__all__ = ["outcomes", "parameters", "spaces"]
 
 _PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.sampled_from("abc"), st.floats(-2, 2))
 _BOUNDS = st.integers(-1000, 1000)
@@ -90,3 +91,22 @@ def spaces(draw: st.DrawFn, *, finite: bool = False, constraints: bool = True, m
 def _met_by_default(space: Space, name: str) -> str:
     """Return a constraint on `name` that the default configuration meets."""
     return f"{name} <= {space[name].default!r} or {name} / 2 >= {space[name].default!r}"
+
+
+_VALUES = st.one_of(
+    st.sampled_from([0.0, 1.0, 1e300, -1e300, 5e-324, float("inf"), float("-inf"), float("nan")]),
+    st.floats(-100, 100),
+)
+
+
+def outcomes(count: int) -> st.SearchStrategy[list[float | FailureKind]]:
+    """Return a strategy for what so many trials end with: a value, odd ones too, or a kind of failure.
+
+    All alike, all failed and all of one value are drawn often, since these are where models break.
+    """
+    one = st.one_of(_VALUES, st.sampled_from(FailureKind))
+    return st.one_of(
+        st.lists(one, min_size=count, max_size=count),
+        one.map(lambda outcome: [outcome] * count),
+        st.lists(_VALUES, min_size=count, max_size=count),
+    )
