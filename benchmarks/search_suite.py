@@ -38,7 +38,7 @@ GOALS = {
     "xgb": {50: 0.35},
 }
 BEATEN_AT = 50
-FEW_TASKS = 0.5  # a peer with less of a suite's tasks is not called the best
+ENOUGH_TASKS = 0.5  # of those that the widest of the peers has run on; with less none is called the best
 
 
 def source() -> Source:
@@ -141,11 +141,15 @@ class Table:
             print(f"{'goal':28}" + "".join(f"{goals.get(n, ''):>30}" for n in at))
 
     def best_peer(self, tasks: list[str], n: int) -> str | None:
-        """Return the peer with the lowest mean among those with enough of the tasks."""
-        means = {peer: mean_over_tasks(self.regrets(peer, tasks, n)) for peer in self.peers}
-        least = FEW_TASKS * len(tasks)
-        known = {peer: found for peer, found in means.items() if found and found.tasks >= least}
-        return min(known, key=lambda peer: known[peer].mean) if known else None
+        """Return the peer with the lowest mean among those that have run on enough of the tasks."""
+        found = {
+            peer: mean
+            for peer in self.peers
+            if not peer.startswith("random") and (mean := mean_over_tasks(self.regrets(peer, tasks, n)))
+        }
+        enough = ENOUGH_TASKS * max((mean.tasks for mean in found.values()), default=0)
+        known = {peer: mean.mean for peer, mean in found.items() if mean.tasks >= enough}
+        return min(known, key=lambda peer: known[peer]) if known else None
 
     def show_beside_the_best(self, groups: dict[str, list[str]], n: int) -> None:
         """Print for each group of tasks the best peer, and our regret by its own on the same tasks."""
@@ -235,7 +239,7 @@ def main() -> None:
     variants = arguments.ablate.split(";") if arguments.ablate else arguments.optimizers.split(",")
     suites = {name: found.suite(name) for name in arguments.suite.split(",")}
     tasks = list(dict.fromkeys(task for ids in suites.values() for task in ids))
-    peers = found.peers()
+    peers = {f"{name}, stored" if name in variants else name: runs for name, runs in found.peers().items()}
     ours = find_runs(variants, tasks, arguments)
     lowest = {task: min([*all_losses(peers, task), *all_losses(ours, task)]) for task in tasks}
     scales = {task: scale for task in tasks if (scale := found.scale(task, lowest[task])) is not None}

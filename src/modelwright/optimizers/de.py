@@ -165,7 +165,7 @@ class DifferentialEvolution:
         """Return one row; `members`, shape (n, d), are sorted by worth."""
         n, d = len(members), len(self._space)
         if not d:
-            return members[here]
+            return np.asarray(members[here])
         others = rng.permutation(np.delete(np.arange(n), here))[:3]
         best = members[rng.integers(max(2, round(_BEST_SHARE * n)))]
         current = members[here]
