@@ -27,6 +27,8 @@ def test_failures_that_teach_are_kept_apart_and_lost_trials_left_out() -> None:
     assert evidence.valued.tolist() == [0, 3]
     assert evidence.losses.tolist() == [-1.0, -2.0]
     assert evidence.failed.tolist() == [1, 4]
+    assert evidence.taught.tolist() == [0, 1, 3, 4]
+    assert evidence.worked.tolist() == [True, False, True, False]
 
 
 def test_a_pruned_trial_is_no_better_than_the_median_before_it() -> None:

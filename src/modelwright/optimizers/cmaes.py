@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf, log
 from typing import TYPE_CHECKING, Any
 
@@ -137,16 +138,14 @@ class CMAES:
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
-        state = self._generations.after(history)
-
-        def draw(ticket: Ticket, _batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(state, ticket)
-
+        draw = partial(self._draw, self._generations.after(history))
         return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
 
     # proposing ---------------------------------------------------------------------------------------
 
-    def _draw(self, state: _State, ticket: Ticket) -> tuple[dict[str, Any], str]:
+    def _draw(
+        self, state: _State, ticket: Ticket, _batch: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any], str]:
         rng = ticket.rng
         config = first_valid(
             self._space, lambda count: self._rows(state, rng, count), rng, self._novelty.is_new

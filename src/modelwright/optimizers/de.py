@@ -10,6 +10,7 @@ improved differential evolution schemes for faster global search", GECCO 2005 (d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from modelwright.optimizers.generations import Generations, Worth, worth
 from modelwright.optimizers.genes import Genes, first_valid
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.refusing import need_at_least, need_one_objective
+from modelwright.optimizers.starting import Starting
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
@@ -111,10 +113,10 @@ class DifferentialEvolution:
         self._space = space
         self._deterministic = deterministic
         self._to_best = strategy == "current-to-best"
-        self._default_first = default_first
         self._genes = Genes(space)
         self._size = population or min(max(10, 2 * len(space)), 40)
         self._novelty = Novelty(space)
+        self._starting = Starting(space, self._novelty, default_first=default_first)
         self._seats: Generations[Seats] = Generations((), lambda seats: 1, self._seated)
 
     def __repr__(self) -> str:
@@ -122,11 +124,7 @@ class DifferentialEvolution:
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
-        seats = self._seats.after(history)
-
-        def draw(ticket: Ticket, _batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(history, seats, ticket)
-
+        draw = partial(self._draw, history, self._seats.after(history))
         return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
 
     def _seated(self, seats: Seats, history: History, rows: NDArray[np.intp]) -> Seats:
@@ -142,14 +140,12 @@ class DifferentialEvolution:
         """Return the seat that a trial competes for."""
         return (number * _GOLDEN % 2**32) * self._size >> 32
 
-    def _draw(self, history: History, seats: Seats, ticket: Ticket) -> tuple[dict[str, Any], str]:
+    def _draw(
+        self, history: History, seats: Seats, ticket: Ticket, _batch: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any], str]:
         if len(seats) < self._size:
-            default = self._space.default() if self._default_first else None
-            if default is not None and self._novelty.is_new(default):
-                return default, "the space's default first"
-            return self._space.sample(
-                ticket.rng
-            ), f"random: {len(seats)} of the {self._size} first are finished"
+            why = f"random: {len(seats)} of the {self._size} first are finished"
+            return self._starting(ticket, why)
         seat = self._seat(ticket.number)
         order = sorted(range(self._size), key=lambda other: seats[other])
         members = history.X[[seats[other][1] for other in order]]  # the best first

@@ -95,3 +95,13 @@ class Evidence:
     def failed(self) -> NDArray[np.intp]:
         """Rows that failed, ascending."""
         return np.array(self._known.failed if self._known else [], dtype=np.intp)
+
+    @property
+    def taught(self) -> NDArray[np.intp]:
+        """All of these rows, ascending, shape (t,)."""
+        return np.sort(np.concatenate([self.valued, self.failed]))
+
+    @property
+    def worked(self) -> NDArray[np.bool_]:
+        """Which of `taught` came to a value, shape (t,)."""
+        return np.isin(self.taught, self.valued, assume_unique=True)

@@ -8,12 +8,14 @@ value of a noisy objective does not stay.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelwright.optimizers.base import Abilities
 from modelwright.optimizers.generations import Generations, worth
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.refusing import need_at_least, need_one_objective
+from modelwright.optimizers.starting import Starting
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
@@ -85,8 +87,8 @@ class RegularizedEvolution:
         self._deterministic = deterministic
         self._size = population
         self._tournament = min(tournament, population)
-        self._default_first = default_first
         self._novelty = Novelty(space)
+        self._starting = Starting(space, self._novelty, default_first=default_first)
         self._alive: Generations[tuple[int, ...]] = Generations((), lambda alive: 1, self._aged)
 
     def __repr__(self) -> str:
@@ -94,24 +96,18 @@ class RegularizedEvolution:
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
-        alive = self._alive.after(history)
-
-        def draw(ticket: Ticket, _batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(history, alive, ticket)
-
+        draw = partial(self._draw, history, self._alive.after(history))
         return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
 
     def _aged(self, alive: tuple[int, ...], history: History, rows: NDArray[np.intp]) -> tuple[int, ...]:
         return (*alive, int(rows[0]))[-self._size :]
 
-    def _draw(self, history: History, alive: tuple[int, ...], ticket: Ticket) -> tuple[dict[str, Any], str]:
+    def _draw(
+        self, history: History, alive: tuple[int, ...], ticket: Ticket, _batch: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any], str]:
         if len(alive) < self._size:
-            default = self._space.default() if self._default_first else None
-            if default is not None and self._novelty.is_new(default):
-                return default, "the space's default first"
-            return self._space.sample(
-                ticket.rng
-            ), f"random: {len(alive)} of the {self._size} first are finished"
+            why = f"random: {len(alive)} of the {self._size} first are finished"
+            return self._starting(ticket, why)
         drawn = ticket.rng.choice(alive, size=self._tournament, replace=False).tolist()
         for parent in sorted(drawn, key=lambda row: (worth(history, row), row)):
             child = self._child(history.configs[parent], ticket.rng)

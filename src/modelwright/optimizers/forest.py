@@ -7,22 +7,25 @@ configuration", LION 5, 2011.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright._base.seeds import generator
-from modelwright.errors import AbilityError, InputError
+from modelwright.errors import InputError
 from modelwright.numerics.forest import Growth
 from modelwright.numerics.improvement import log_expected_improvement
 from modelwright.optimizers.base import Abilities
+from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.grown import Grown
 from modelwright.optimizers.novelty import Novelty
+from modelwright.optimizers.refusing import need_one_objective
+from modelwright.optimizers.searching import config_at
 from modelwright.optimizers.starting import Starting
 from modelwright.optimizers.stepping import StepSearch
-from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, TrialState, Wait
+from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
     from modelwright.space import Space
@@ -68,10 +71,9 @@ class Forest:
     -----
     Values are modelled as the logarithm of their distance from the best, so that the forest tells good
     configurations apart whether or not values span decades. A leaf that covers much of the space and holds
-    few trials has a wide variance, so that a method that began badly is tried again. A pruned trial counts
-    as the worst value. With failures that say something about their configuration a second forest estimates
-    the chance of success, whose logarithm is added to that of the expected improvement. Running trials are
-    believed to end at the model's mean.
+    few trials has a wide variance, so that a method that began badly is tried again. With failures that say
+    something about their configuration a second forest estimates the chance of success, whose logarithm is
+    added to that of the expected improvement. Running trials are believed to end at the model's mean.
 
     Examples
     --------
@@ -102,8 +104,7 @@ class Forest:
         n_trees: int = 50,
         random_every: int = 20,
     ) -> None:
-        if len(objectives) != 1:
-            raise AbilityError(f"forest optimizes one objective, got {len(objectives)}; tpe takes several.")
+        need_one_objective("forest", objectives)
         if n_startup < 0 or n_trees < 2 or random_every < 0 or random_every == 1:
             raise InputError(
                 "expected n_startup >= 0, n_trees >= 2 and random_every 0 or at least 2 for forest, got "
@@ -115,6 +116,7 @@ class Forest:
         self._random_every = random_every
         self._search = StepSearch(space)
         self._novelty = Novelty(space)
+        self._evidence = Evidence()
         self._starting = Starting(space, self._novelty, seed=seed, default_first=default_first)
         growth, choices = Growth(trees=n_trees), _choices(space)
         drawn = space.sample_unit(generator(seed, "drawn"), _DRAWN)
@@ -126,48 +128,42 @@ class Forest:
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
-
-        def draw(ticket: Ticket, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(history, ticket, batch)
-
-        return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
+        self._evidence.read(history)
+        return self._novelty.fill(history, tickets, partial(self._draw, history), unique=self._deterministic)
 
     def _draw(
         self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], str]:
-        evidence = _Evidence.of(history)
-        if len(evidence.rows) < self._n_startup:
+        rows, losses = self._evidence.valued, self._evidence.losses
+        if len(rows) < self._n_startup:
             return self._starting(ticket)
         if self._random_every and ticket.number % self._random_every == self._random_every - 1:
             return self._space.sample(ticket.rng), f"random: one of every {self._random_every}"
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
-        acquisition = self._acquisition(history, evidence, np.vstack(running))
-        best = np.argsort(evidence.losses, kind="stable")[:_KNOWN]
-        known = history.X[evidence.rows[best]]
+        acquisition = self._acquisition(history, rows, losses, np.vstack(running))
+        known = history.X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
         row = self._search.best(acquisition, known, ticket.rng, self._is_new)
         if row is None:
             return self._space.sample(ticket.rng), "random: all that the model proposes is used"
-        return self._config(row), "largest expected improvement by the forest"
+        return config_at(self._space, row), "largest expected improvement by the forest"
 
     def _is_new(self, row: Floats) -> bool:
-        return self._novelty.is_new(self._config(row))
-
-    def _config(self, row: Floats) -> dict[str, Any]:
-        return self._space.from_unit(np.where(np.isnan(row), 0.5, row))
+        # Also where values are noisy: leaves are flat, so a forest would repeat its best for ever.
+        return self._novelty.is_new(config_at(self._space, row))
 
     def _acquisition(
-        self, history: History, evidence: _Evidence, running: Floats
+        self, history: History, rows: NDArray[np.intp], losses: Floats, running: Floats
     ) -> Callable[[Floats], Floats]:
         """Return the log of the expected improvement times the chance of success, as a function of rows."""
         X = history.X
-        values = self._values.holding(history, X[evidence.rows], evidence.losses, _scaled).doubting(_DOUBT)
+        values = self._values.holding(history, X[rows], losses, _scaled).doubting(_DOUBT)
         if len(running):
             values = values.adding(running, values.predict(running)[0])
-        best = float(_scaled(evidence.losses).min())
+        best = float(_scaled(losses).min())
         chances = None
-        if not evidence.succeeded.all():
-            worked = evidence.succeeded.astype(float)
-            chances = self._chances.holding(history, X[evidence.taught], worked, np.asarray)
+        if len(self._evidence.failed):
+            worked = self._evidence.worked.astype(float)
+            chances = self._chances.holding(history, X[self._evidence.taught], worked, np.asarray)
 
         def acquisition(X: Floats) -> Floats:
             mean, variance = values.predict(X)
@@ -179,47 +175,9 @@ class Forest:
         return acquisition
 
 
-@dataclass(frozen=True, eq=False)
-class _Evidence:
-    """What a history says.
-
-    Attributes
-    ----------
-    rows : array of int
-        Those with a value, and those pruned.
-    losses : array
-        Of these rows; NaN for those pruned.
-    taught : array of int
-        These rows, and those that failed and teach.
-    succeeded : array of bool
-        Which of the latter did not fail.
-    """
-
-    rows: NDArray[np.intp]
-    losses: Floats
-    taught: NDArray[np.intp]
-    succeeded: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, history: History) -> _Evidence:
-        """Read a history; a complete trial without a finite value has failed."""
-        losses = history.losses[:, 0]
-        pruned = np.fromiter((t.state is TrialState.PRUNED for t in history.trials), bool, len(history))
-        has_value = history.complete & np.isfinite(losses)
-        rows = np.flatnonzero(has_value | pruned)
-        taught = np.flatnonzero(history.teaches)
-        return cls(rows, np.where(has_value, losses, np.nan)[rows], taught, (has_value | pruned)[taught])
-
-
 def _scaled(losses: Floats) -> Floats:
-    """Return the log of the distance from the best, at mean 0 and variance 1; NaN counts as the worst."""
-    known = losses[~np.isnan(losses)]
-    if not len(known):
-        return np.zeros(len(losses))
-    largest = np.abs(known).max()
-    y = np.where(np.isnan(losses), known.max(), losses) / (
-        largest if largest > 0 else 1.0
-    )  # 1e300 is no trouble
+    """Return the log of the distance from the best, at mean 0 and variance 1."""
+    y = losses / (np.abs(losses).max() or 1.0)
     y = y - y.min()
     unit = np.median(y) or y.max()
     y = np.log(_NEAR + y / max(unit, _TINY))

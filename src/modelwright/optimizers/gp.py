@@ -22,7 +22,7 @@ from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.feasibility import Feasibility
 from modelwright.optimizers.features import Features
 from modelwright.optimizers.novelty import Novelty
-from modelwright.optimizers.searching import Search
+from modelwright.optimizers.searching import Search, config_at
 from modelwright.optimizers.starting import Starting
 from modelwright.optimizers.surrogate import Modelling, Surrogate
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
@@ -173,21 +173,16 @@ class GP:
         row = self._search.best(acquisition, known, ticket.rng, self._may_propose)
         if row is None:
             return self._space.sample(ticket.rng), "random: what the model proposes is used"
-        return self._config(row), f"{sought} after {len(rows)} trials"
+        return config_at(self._space, row), f"{sought} after {len(rows)} trials"
 
     def _feasibility(self, X: Floats) -> Feasibility | None:
-        failed = self._evidence.failed
-        if not len(failed):
+        if not len(self._evidence.failed):
             return None
-        rows = np.sort(np.concatenate([self._evidence.valued, failed]))
-        labels = np.where(np.isin(rows, failed), -1.0, 1.0)
-        return Feasibility(self._labels.process(self._features(X[rows]), labels))
+        labels = np.where(self._evidence.worked, 1.0, -1.0)
+        return Feasibility(self._labels.process(self._features(X[self._evidence.taught]), labels))
 
     def _may_propose(self, row: Floats) -> bool:
-        return not self._deterministic or self._novelty.is_new(self._config(row))
-
-    def _config(self, row: Floats) -> dict[str, Any]:
-        return self._space.from_unit(np.where(np.isnan(row), 0.5, row))
+        return not self._deterministic or self._novelty.is_new(config_at(self._space, row))
 
 
 class GCP(GP):

@@ -11,6 +11,7 @@ selection scheme in multi-objective genetic algorithms", EMO 2009 (small generat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from modelwright.optimizers.generations import Generations, worth
 from modelwright.optimizers.genes import Genes, first_valid
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.refusing import need_at_least
+from modelwright.optimizers.starting import Starting
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, TrialState, Wait
 
 if TYPE_CHECKING:
@@ -101,8 +103,8 @@ class NSGA2:
         self._genes = Genes(space)
         free = len(self._genes.numbers) + len(self._genes.choices)
         self._mutation = 1.0 / max(1, free) if mutation is None else mutation
-        self._default_first = default_first
         self._novelty = Novelty(space)
+        self._starting = Starting(space, self._novelty, default_first=default_first)
         nobody = np.empty(0, dtype=np.intp)
         self._survivors: Generations[Rows] = Generations(nobody, self._wanted, self._survive)
 
@@ -111,11 +113,7 @@ class NSGA2:
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
-        survivors = self._survivors.after(history)
-
-        def draw(ticket: Ticket, _batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(history, survivors, ticket)
-
+        draw = partial(self._draw, history, self._survivors.after(history))
         return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
 
     def _wanted(self, survivors: Rows) -> int:
@@ -136,12 +134,11 @@ class NSGA2:
 
     # proposing ---------------------------------------------------------------------------------------
 
-    def _draw(self, history: History, survivors: Rows, ticket: Ticket) -> tuple[dict[str, Any], str]:
+    def _draw(
+        self, history: History, survivors: Rows, ticket: Ticket, _batch: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any], str]:
         if not len(survivors):
-            default = self._space.default() if self._default_first else None
-            if default is not None and self._novelty.is_new(default):
-                return default, "the space's default first"
-            return self._space.sample(ticket.rng), f"random: the first {self._size} are not all finished"
+            return self._starting(ticket, f"random: the first {self._size} are not all finished")
         members, rng = history.X[survivors], ticket.rng
 
         def children(count: int) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelwright.space import Space
     from modelwright.space.parameters import Parameter
 
-__all__ = ["Acquisition", "Search", "around", "varied"]
+__all__ = ["Acquisition", "Search", "around", "config_at", "varied"]
 
 Floats = NDArray[np.float64]
 
@@ -156,6 +156,11 @@ class Search:
 def around(space: Space, known: Floats, rng: Generator, count: int) -> Floats:
     """Return valid rows that differ from rows of `known` a little, or in few parameters; at most `count`."""
     return _valid(space, varied(space, known[rng.integers(len(known), size=count)], rng), rng)
+
+
+def config_at(space: Space, row: Floats) -> dict[str, Any]:
+    """Return the configuration at a row of the unit cube, shape (d,), in which what is inactive is NaN."""
+    return space.from_unit(np.where(np.isnan(row), 0.5, row))
 
 
 def varied(space: Space, X: Floats, rng: Generator) -> Floats:

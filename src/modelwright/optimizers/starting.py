@@ -1,4 +1,4 @@
-"""The first few proposals of optimizers with a model: the default, then points spread evenly."""
+"""The first few proposals of optimizers: the default, then points spread evenly or drawn at random."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_POINTS = 1000  # read for each that is needed, where constraints refuse mo
 
 
 class Starting:
-    """Proposes the space's default, and after it the Sobol' point that belongs to the ticket's number.
+    """Proposes the space's default, and after it points that nothing is known of.
 
     Parameters
     ----------
@@ -29,10 +29,12 @@ class Starting:
         Where configurations come from.
     novelty : Novelty
         Tells whether the default is used.
-    seed : int
-        Scrambles the points.
     default_first : bool
         Whether the default comes before them.
+    seed : int, optional
+        Scrambles Sobol' points, of which each ticket gets the one that belongs to its number. Without a seed
+        points are drawn from the ticket's generator: a population, which is built from many of them, learns
+        nothing from their being even.
 
     Examples
     --------
@@ -41,26 +43,33 @@ class Starting:
     >>> space = Space(x=Float(0, 1))
     >>> novelty = Novelty(space)
     >>> novelty.catch_up(History(space, [Objective()]))
-    >>> Starting(space, novelty, seed=0, default_first=True)(Ticket(0, np.random.default_rng(0)))
+    >>> Starting(space, novelty, default_first=True, seed=0)(Ticket(0, np.random.default_rng(0)))
     ({'x': 0.5}, "the space's default first")
     """
 
-    def __init__(self, space: Space, novelty: Novelty, *, seed: int, default_first: bool) -> None:
+    def __init__(
+        self, space: Space, novelty: Novelty, *, default_first: bool, seed: int | None = None
+    ) -> None:
         self._space = space
         self._novelty = novelty
         self._default_first = default_first
-        self._points = SobolPoints(len(space), generator(seed, "sobol"))
+        self._points = None if seed is None else SobolPoints(len(space), generator(seed, "sobol"))
         self._first: list[NDArray[np.float64]] = []
 
-    def __call__(self, ticket: Ticket) -> tuple[dict[str, Any], str]:
-        """Return a configuration and the reason for it."""
+    def __call__(self, ticket: Ticket, why: str = "random") -> tuple[dict[str, Any], str]:
+        """Return a configuration and the reason for it; `why` is that of a random one."""
         if self._default_first:
             default = self._space.default()
             if self._novelty.is_new(default):
                 return default, "the space's default first"
-        while len(self._first) <= ticket.number and self._points.read < _MOST_POINTS * (ticket.number + 1):
-            block = self._points.next_block()
+        point = None if self._points is None else self._point(self._points, ticket.number)
+        if point is not None:
+            return self._space.from_unit(point), f"Sobol' point {ticket.number}"
+        return self._space.sample(ticket.rng), why
+
+    def _point(self, points: SobolPoints, number: int) -> NDArray[np.float64] | None:
+        """Return the point of that number among those that meet the constraints."""
+        while len(self._first) <= number and points.read < _MOST_POINTS * (number + 1):
+            block = points.next_block()
             self._first += list(block[self._space.feasible(block)])
-        if ticket.number < len(self._first):
-            return self._space.from_unit(self._first[ticket.number]), f"Sobol' point {ticket.number}"
-        return self._space.sample(ticket.rng), "random"
+        return self._first[number] if number < len(self._first) else None

@@ -12,6 +12,7 @@ estimator", JAIR 73, 2022 (several objectives, here by fronts and crowding).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from modelwright.optimizers.base import Abilities
 from modelwright.optimizers.columns import columns_of
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.ranking import Ranking
+from modelwright.optimizers.starting import Starting
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
@@ -108,7 +110,6 @@ class TPE:
         self._space = space
         self._deterministic = deterministic
         self._n_startup = n_startup
-        self._default_first = default_first
         self._n_candidates = n_candidates
         self._gamma = gamma
         self._univariate = univariate
@@ -116,36 +117,26 @@ class TPE:
         self._columns = columns_of(space)
         self._ranking = Ranking(objectives, max_bad=_MAX_BAD)
         self._novelty = Novelty(space)
+        self._starting = Starting(space, self._novelty, default_first=default_first)
 
     def __repr__(self) -> str:
         return "TPE()"
 
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
-
-        def draw(ticket: Ticket, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(history, ticket, batch)
-
-        return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
+        return self._novelty.fill(history, tickets, partial(self._draw, history), unique=self._deterministic)
 
     def _draw(
         self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], str]:
         seen = self._ranking.count(history)
         if seen < max(1, self._n_startup):
-            return self._start(seen, ticket)
+            return self._starting(ticket, f"random: {seen} of the {self._n_startup} first are finished")
         good, bad = self._estimators(history, batch)
         found = self._best_candidate(good, bad, ticket.rng)
         if found is None:
             return self._space.sample(ticket.rng), "random: no candidate met the constraints"
         return found
-
-    def _start(self, seen: int, ticket: Ticket) -> tuple[dict[str, Any], str]:
-        if self._default_first:
-            default = self._space.default()
-            if self._novelty.is_new(default):
-                return default, "the space's default first"
-        return self._space.sample(ticket.rng), f"random: {seen} of the {self._n_startup} first are finished"
 
     # the model ---------------------------------------------------------------------------------------
 
