@@ -27,8 +27,25 @@ def test_failures_that_teach_are_kept_apart_and_lost_trials_left_out() -> None:
     assert evidence.valued.tolist() == [0, 3]
     assert evidence.losses.tolist() == [-1.0, -2.0]
     assert evidence.failed.tolist() == [1, 4]
-    assert evidence.taught.tolist() == [0, 1, 3, 4]
-    assert evidence.worked.tolist() == [True, False, True, False]
+    [way] = evidence.ways_to_fail
+    assert way.rows.tolist() == [0, 1, 3, 4]
+    assert way.works.tolist() == [True, False, True, False]
+
+
+def test_what_took_too_much_and_what_made_no_sense_are_learned_apart_once_there_is_enough_of_both() -> None:
+    def ways(*kinds: str) -> dict[str, list[int]]:
+        history = History(SPACE, ONE)
+        history.add([trial(0, 1.0), *(trial(1 + k, kind=kind) for k, kind in enumerate(kinds))])
+        evidence = Evidence()
+        evidence.read(history)
+        return {way.name: way.rows.tolist() for way in evidence.ways_to_fail}
+
+    assert ways() == {}
+    assert ways("error", "memory", "nan", "invalid", "timeout") == {"any": [0, 1, 2, 3, 4, 5]}
+    assert ways("error", "memory", "nan", "invalid", "timeout", "timeout") == {
+        "cost": [0, 2, 5, 6],
+        "validity": [0, 1, 3, 4],
+    }
 
 
 def test_a_pruned_trial_is_no_better_than_the_median_before_it() -> None:

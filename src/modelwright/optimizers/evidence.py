@@ -9,10 +9,12 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.records import History, Trial, TrialState
+from modelwright.records import FailureKind, History, Trial, TrialState
 
-__all__ = ["Evidence"]
+__all__ = ["Evidence", "WayToFail"]
 
+_DEAR = (FailureKind.TIMEOUT, FailureKind.MEMORY)
+_LEARNED = 3  # failures of a group, from which on it has a model of its own
 _LARGEST = 1e150  # its square is still a number
 
 
@@ -26,6 +28,32 @@ class _Known:
     losses: list[float] = field(default_factory=list)
     sorted: list[float] = field(default_factory=list)  # of the complete ones
     failed: list[int] = field(default_factory=list)
+    dear: list[bool] = field(default_factory=list)  # whether these took too much, of time or memory
+
+
+class WayToFail:
+    """Trials that failed in one way, beside those that worked.
+
+    Parameters
+    ----------
+    name : str
+        "cost" for trials that took too much time or memory, "validity" for all others, "any" for all.
+    worked, failed : array of int
+        Rows of a history, ascending. Who failed in another way did not come to the point of failing in this
+        one, and is in neither.
+
+    Attributes
+    ----------
+    rows : array of int, shape (r,)
+        All of them, ascending.
+    works : array of bool, shape (r,)
+        Which of them worked.
+    """
+
+    def __init__(self, name: str, worked: NDArray[np.intp], failed: NDArray[np.intp]) -> None:
+        self.name = name
+        self.rows = np.sort(np.concatenate([worked, failed]))
+        self.works = np.isin(self.rows, worked, assume_unique=True)
 
 
 class Evidence:
@@ -33,8 +61,9 @@ class Evidence:
 
     A complete trial has its loss. A pruned one has that of its last report, but none below the median of the
     complete trials before it: it was stopped because it did not look better. Failures that teach, and losses
-    that are no finite numbers, are failures; lost and killed trials say nothing. What a row says depends on
-    the rows before it alone.
+    that are no finite numbers, are failures: too much time or memory is about the size of what was tried, all
+    else about whether it makes sense, so these are learned apart as soon as there is enough of each. Lost and
+    killed trials say nothing. What a row says depends on the rows before it alone.
 
     Examples
     --------
@@ -66,6 +95,7 @@ class Evidence:
         if trial.failure is not None:
             if trial.failure.kind.teaches:
                 known.failed.append(row)
+                known.dear.append(trial.failure.kind in _DEAR)
             return
         if trial.state is TrialState.PRUNED:
             reports = known.history.reports(trial.number)
@@ -74,6 +104,7 @@ class Evidence:
                 loss = max(loss, known.sorted[len(known.sorted) // 2])
         if not isfinite(loss):
             known.failed.append(row)
+            known.dear.append(False)
             return
         loss = min(max(loss, -_LARGEST), _LARGEST)
         known.valued.append(row)
@@ -101,7 +132,16 @@ class Evidence:
         """All of these rows, ascending, shape (t,)."""
         return np.sort(np.concatenate([self.valued, self.failed]))
 
+    def suffices(self, wanted: int) -> bool:
+        """Whether there is enough for a model: so many trials that say something, one of them a value."""
+        return len(self.valued) + len(self.failed) >= wanted and len(self.valued) > 0
+
     @property
-    def worked(self) -> NDArray[np.bool_]:
-        """Which of `taught` came to a value, shape (t,)."""
-        return np.isin(self.taught, self.valued, assume_unique=True)
+    def ways_to_fail(self) -> list[WayToFail]:
+        """What the failures say: one entry for all, or one per group where both groups are learned."""
+        failed = self.failed
+        dear = np.array(self._known.dear if self._known else [], dtype=bool)
+        groups = {"cost": failed[dear], "validity": failed[~dear]}
+        if min(map(len, groups.values())) < _LEARNED:
+            groups = {"any": failed}
+        return [WayToFail(name, self.valued, rows) for name, rows in groups.items() if len(rows)]

@@ -6,6 +6,7 @@ configuration", LION 5, 2011.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,8 @@ class Forest:
     seed : int, default=0
         Trees are drawn from it and from the length of the history.
     n_startup : int, default=5
-        So many results are waited for, proposing points spread evenly, before the model is used.
+        So many trials are waited for, proposing points spread evenly, before the model is used, and until one
+        of them has come to a value.
     default_first : bool, default=True
         Start with the space's default configuration.
     n_trees : int, default=50
@@ -121,7 +123,9 @@ class Forest:
         growth, choices = Growth(trees=n_trees), _choices(space)
         drawn = space.sample_unit(generator(seed, "drawn"), _DRAWN)
         self._values = Grown(seed, "values", choices, growth, drawn)
-        self._chances = Grown(seed, "chances", choices, growth, drawn)
+        self._chances: defaultdict[str, Grown] = defaultdict(
+            lambda: Grown(seed, "chances", choices, growth, drawn)
+        )
 
     def __repr__(self) -> str:
         return "Forest()"
@@ -135,7 +139,7 @@ class Forest:
         self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], str]:
         rows, losses = self._evidence.valued, self._evidence.losses
-        if len(rows) < self._n_startup:
+        if not self._evidence.suffices(self._n_startup):
             return self._starting(ticket)
         if self._random_every and ticket.number % self._random_every == self._random_every - 1:
             return self._space.sample(ticket.rng), f"random: one of every {self._random_every}"
@@ -160,17 +164,17 @@ class Forest:
         if len(running):
             values = values.adding(running, values.predict(running)[0])
         best = float(_scaled(losses).min())
-        chances = None
-        if len(self._evidence.failed):
-            worked = self._evidence.worked.astype(float)
-            chances = self._chances.holding(history, X[self._evidence.taught], worked, np.asarray)
+        chances = [
+            self._chances[way.name].holding(history, X[way.rows], way.works.astype(float), np.asarray)
+            for way in self._evidence.ways_to_fail
+        ]
 
         def acquisition(X: Floats) -> Floats:
             mean, variance = values.predict(X)
             gain, _, _ = log_expected_improvement(mean, variance + _LEAST_VARIANCE, best)
-            return (
-                gain if chances is None else gain + np.log(np.maximum(chances.predict(X)[0], _LEAST_CHANCE))
-            )
+            for chance in chances:
+                gain = gain + np.log(np.maximum(chance.predict(X)[0], _LEAST_CHANCE))
+            return np.asarray(gain)
 
         return acquisition
 

@@ -8,6 +8,7 @@ optimization with unknown constraints", UAI 2014 (failures).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ class GP:
     seed : int, default=0
         Scrambles the points before there is a model.
     n_startup : int, default=5
-        So many trials must have come to a value before the model is used.
+        So many trials are waited for before the model is used, and until one of them has come to a value.
     default_first : bool, default=True
         Start with the space's default configuration.
     transform : str, optional
@@ -142,7 +143,9 @@ class GP:
         transform = self._default_transform if transform is None else transform
         how = Modelling(transform, hyperparameters, warped, seed)
         self._values = Surrogate(self._features.groups, len(space), how)
-        self._labels = Surrogate(self._features.groups, len(space))
+        self._labels: defaultdict[str, Surrogate] = defaultdict(
+            lambda: Surrogate(self._features.groups, len(space))
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -161,7 +164,7 @@ class GP:
         self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], str]:
         rows, losses = self._evidence.valued, self._evidence.losses
-        if len(rows) < self._n_startup or not self._space.names:
+        if not self._evidence.suffices(self._n_startup) or not self._space.names:
             return self._starting(ticket)
         X = history.X
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
@@ -176,10 +179,11 @@ class GP:
         return config_at(self._space, row), f"{sought} after {len(rows)} trials"
 
     def _feasibility(self, X: Floats) -> Feasibility | None:
-        if not len(self._evidence.failed):
-            return None
-        labels = np.where(self._evidence.worked, 1.0, -1.0)
-        return Feasibility(self._labels.process(self._features(X[self._evidence.taught]), labels))
+        processes = [
+            self._labels[way.name].process(self._features(X[way.rows]), np.where(way.works, 1.0, -1.0))
+            for way in self._evidence.ways_to_fail
+        ]
+        return Feasibility(processes) if processes else None
 
     def _may_propose(self, row: Floats) -> bool:
         return not self._deterministic or self._novelty.is_new(config_at(self._space, row))
