@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from search_quality import PROBLEMS
+from search_quality import PROBLEMS, Problem
 
 from modelwright._base.seeds import generator
 from modelwright.optimizers import make_optimizer
@@ -79,9 +79,9 @@ class Failing:
         return np.nan_to_num(self._space.encode(configs), nan=0.5)
 
 
-def bests(optimizer: str, name: str, trials: int, seed: int, failing: Failing | None) -> Floats:
+def bests(optimizer: str, problem: Problem, trials: int, seed: int, failing: Failing | None = None) -> Floats:
     """Return the best loss after each trial of one run."""
-    problem, objectives = PROBLEMS[name], [Objective()]
+    objectives = [Objective()]
     asked = make_optimizer(optimizer, problem.space, objectives, seed=seed)
     history = History(problem.space, objectives)
     for number in range(trials):
@@ -101,10 +101,10 @@ def bests(optimizer: str, name: str, trials: int, seed: int, failing: Failing | 
 
 def ratios(optimizer: str, name: str, seeds: int) -> list[float]:
     """Return how many times the evaluations each mark takes with failures."""
-    trials = range(seeds)
-    without = np.median([bests(optimizer, name, max(MARKS), seed, None) for seed in trials], axis=0)
+    trials, problem = range(seeds), PROBLEMS[name]
+    without = np.median([bests(optimizer, problem, max(MARKS), seed) for seed in trials], axis=0)
     failing, most = Failing(name), PATIENCE * max(MARKS)
-    with_failures = np.median([bests(optimizer, name, most, seed, failing) for seed in trials], axis=0)
+    with_failures = np.median([bests(optimizer, problem, most, seed, failing) for seed in trials], axis=0)
     found = []
     for mark in MARKS:
         reached = np.flatnonzero(with_failures[: PATIENCE * mark] <= without[mark - 1])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelwright._base.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
-    from modelwright.space import Bool, Categorical, Constant, Float, Int, Ordinal, Space
+    from modelwright.space import Bool, Categorical, Constant, Float, Int, Near, Ordinal, Space
     from modelwright.study import Script, Study, current_trial
 
 __version__ = "0.1.0"
@@ -21,6 +21,7 @@ __all__ = [
     "Constant",
     "Float",
     "Int",
+    "Near",
     "Ordinal",
     "Script",
     "Space",
@@ -32,7 +33,9 @@ __all__ = [
 __getattr__ = _lazy_names(
     __name__,
     {
-        **dict.fromkeys(("Bool", "Categorical", "Constant", "Float", "Int", "Ordinal", "Space"), "space"),
+        **dict.fromkeys(
+            ("Bool", "Categorical", "Constant", "Float", "Int", "Near", "Ordinal", "Space"), "space"
+        ),
         **dict.fromkeys(("Script", "Study", "current_trial"), "study"),
     },
 )

@@ -59,10 +59,12 @@ def changed_space(space: Space, ranges: Sequence[str], choices: Sequence[str]) -
             raise InputError(f"expected --range NAME=LOW:HIGH, got {name}={value!r}.")
         entry.update(low=_number(low, value), high=_number(high, value))
         entry.pop("default", None)
+        entry.pop("prior", None)
     for name, value in parse_assignments(choices, "--choices NAME=A,B").items():
         entry = _entry(entries, "--choices", name, {"categorical", "ordinal"})
         before = entry.pop("choices", None)
         entry.pop("default", None)
+        entry.pop("prior", None)
         items = value.split(",")
         if entry.get("labels") is not None:  # objects: the ledger knows their labels only
             entry["labels"] = items

@@ -9,7 +9,7 @@ least chance).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, log
@@ -197,8 +197,16 @@ class CMAES:
             mean = np.where(np.isnan(row), 0.5, row)
         else:
             mean = generator(self._seed, "restart", run).random(len(self._genes.numbers))
-        chances = tuple(np.full(size, 1.0 / size) for size in self._genes.sizes.tolist())
+        chances = tuple(self._first_chances(run == 0))
         return _State(Normal.round(mean, self._sigma), chances, size, run)
+
+    def _first_chances(self, believing: bool) -> Iterator[Floats]:
+        """Yield the chances of each choice's values: all alike, moved half way to the user's prior."""
+        parameters = list(self._space.parameters.values())
+        for j, size in zip(self._genes.choices.tolist(), self._genes.sizes.tolist(), strict=True):
+            alike, prior = np.full(size, 1.0 / size), parameters[j].prior
+            believed = believing and isinstance(prior, tuple)
+            yield (alike + np.array(prior) / np.sum(prior)) / 2 if believed else alike
 
     def _step(self, state: _State, history: History, rows: Rows) -> _State:
         """Return the state after a generation."""

@@ -145,7 +145,7 @@ class DifferentialEvolution:
     ) -> tuple[dict[str, Any], str]:
         if len(seats) < self._size:
             why = f"random: {len(seats)} of the {self._size} first are finished"
-            return self._starting(ticket, why)
+            return self._starting(history, ticket, why)
         seat = self._seat(ticket.number)
         order = sorted(range(self._size), key=lambda other: seats[other])
         members = history.X[[seats[other][1] for other in order]]  # the best first

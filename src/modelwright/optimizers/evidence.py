@@ -137,6 +137,14 @@ class Evidence:
         return len(self.valued) + len(self.failed) >= wanted and len(self.valued) > 0
 
     @property
+    def ranked(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """All rows that say something, ascending, and their losses; infinite for those that failed."""
+        rows = np.concatenate([self.valued, self.failed])
+        losses = np.concatenate([self.losses, np.full(len(self.failed), np.inf)])
+        order = np.argsort(rows)
+        return rows[order], losses[order]
+
+    @property
     def ways_to_fail(self) -> list[WayToFail]:
         """What the failures say: one entry for all, or one per group where both groups are learned."""
         failed = self.failed

@@ -107,7 +107,7 @@ class RegularizedEvolution:
     ) -> tuple[dict[str, Any], str]:
         if len(alive) < self._size:
             why = f"random: {len(alive)} of the {self._size} first are finished"
-            return self._starting(ticket, why)
+            return self._starting(history, ticket, why)
         drawn = ticket.rng.choice(alive, size=self._tournament, replace=False).tolist()
         for parent in sorted(drawn, key=lambda row: (worth(history, row), row)):
             child = self._child(history.configs[parent], ticket.rng)

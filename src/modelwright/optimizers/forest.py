@@ -19,6 +19,7 @@ from modelwright.errors import InputError
 from modelwright.numerics.forest import Growth
 from modelwright.numerics.improvement import log_expected_improvement
 from modelwright.optimizers.base import Abilities
+from modelwright.optimizers.beliefs import Belief, Beliefs
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.grown import Grown
 from modelwright.optimizers.novelty import Novelty
@@ -119,6 +120,7 @@ class Forest:
         self._search = StepSearch(space)
         self._novelty = Novelty(space)
         self._evidence = Evidence()
+        self._beliefs = Beliefs(space)
         self._starting = Starting(space, self._novelty, seed=seed, default_first=default_first)
         growth, choices = Growth(trees=n_trees), _choices(space)
         drawn = space.sample_unit(generator(seed, "drawn"), _DRAWN)
@@ -140,25 +142,26 @@ class Forest:
     ) -> tuple[dict[str, Any], str]:
         rows, losses = self._evidence.valued, self._evidence.losses
         if not self._evidence.suffices(self._n_startup):
-            return self._starting(ticket)
+            return self._starting(history, ticket)
         if self._random_every and ticket.number % self._random_every == self._random_every - 1:
             return self._space.sample(ticket.rng), f"random: one of every {self._random_every}"
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
-        acquisition = self._acquisition(history, rows, losses, np.vstack(running))
+        standing = self._beliefs.after(self._evidence, history)
+        acquisition = self._acquisition(history, rows, losses, np.vstack(running), standing.belief)
         known = history.X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
         row = self._search.best(acquisition, known, ticket.rng, self._is_new)
         if row is None:
             return self._space.sample(ticket.rng), "random: all that the model proposes is used"
-        return config_at(self._space, row), "largest expected improvement by the forest"
+        return config_at(self._space, row), f"largest expected improvement by the forest{standing.note}"
 
     def _is_new(self, row: Floats) -> bool:
         # Also where values are noisy: leaves are flat, so a forest would repeat its best for ever.
         return self._novelty.is_new(config_at(self._space, row))
 
     def _acquisition(
-        self, history: History, rows: NDArray[np.intp], losses: Floats, running: Floats
+        self, history: History, rows: NDArray[np.intp], losses: Floats, running: Floats, belief: Belief | None
     ) -> Callable[[Floats], Floats]:
-        """Return the log of the expected improvement times the chance of success, as a function of rows."""
+        """Return the log of expected improvement times chance of success times belief, for rows."""
         X = history.X
         values = self._values.holding(history, X[rows], losses, _scaled).doubting(_DOUBT)
         if len(running):
@@ -174,7 +177,7 @@ class Forest:
             gain, _, _ = log_expected_improvement(mean, variance + _LEAST_VARIANCE, best)
             for chance in chances:
                 gain = gain + np.log(np.maximum(chance.predict(X)[0], _LEAST_CHANCE))
-            return np.asarray(gain)
+            return np.asarray(gain if belief is None else gain + belief(X))
 
         return acquisition
 

@@ -19,6 +19,7 @@ from modelwright.errors import AbilityError, InputError
 from modelwright.numerics.threads import one_thread
 from modelwright.optimizers.acquisitions import Aim
 from modelwright.optimizers.base import Abilities
+from modelwright.optimizers.beliefs import Beliefs
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.feasibility import Feasibility
 from modelwright.optimizers.features import Features
@@ -35,6 +36,7 @@ __all__ = ["GCP", "GP"]
 
 Floats = NDArray[np.float64]
 
+_MOST_FAILED = 200  # of the newest failures, so many are believed to have ended at the model's mean
 _KNOWN = 10  # of the best configurations, around which points are drawn
 
 
@@ -87,8 +89,9 @@ class GP:
 
     Notes
     -----
-    Running trials are believed to end at the model's mean, so that proposals in flight keep apart. Where
-    trials have failed, the improvement counts by the probability that a trial comes to a value at all.
+    Running trials are believed to end at the model's mean, so that proposals in flight keep apart, and failed
+    ones to have ended there. Where trials have failed, the improvement also counts by the probability that a
+    trial comes to a value at all.
 
     Examples
     --------
@@ -139,6 +142,7 @@ class GP:
         self._novelty = Novelty(space)
         self._starting = Starting(space, self._novelty, seed=seed, default_first=default_first)
         self._evidence = Evidence()
+        self._beliefs = Beliefs(space)
         warped = self._features.numeric if warping else self._features.numeric[:0]
         transform = self._default_transform if transform is None else transform
         how = Modelling(transform, hyperparameters, warped, seed)
@@ -165,18 +169,22 @@ class GP:
     ) -> tuple[dict[str, Any], str]:
         rows, losses = self._evidence.valued, self._evidence.losses
         if not self._evidence.suffices(self._n_startup) or not self._space.names:
-            return self._starting(ticket)
+            return self._starting(history, ticket)
         X = history.X
-        running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
+        # A failure brings no value; without one to believe in, the search would come back for ever.
+        without = [history.pending_X, X[self._evidence.failed[-_MOST_FAILED:]]]
+        if batch:
+            without.append(self._space.encode(batch))
+        believed = self._features(np.vstack(without))
         models, least = self._values.models(self._features(X[rows]), losses)
-        pending = self._features(np.vstack(running))
-        models = [model.believing(pending) for model in models]
+        models = [model.believing(believed) for model in models]
         acquisition, sought = self._aim(models, least, len(rows), self._feasibility(X), ticket.rng)
         known = X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
-        row = self._search.best(acquisition, known, ticket.rng, self._may_propose)
+        standing = self._beliefs.after(self._evidence, history)
+        row = self._search.best(acquisition, known, ticket.rng, self._may_propose, standing.belief)
         if row is None:
             return self._space.sample(ticket.rng), "random: what the model proposes is used"
-        return config_at(self._space, row), f"{sought} after {len(rows)} trials"
+        return config_at(self._space, row), f"{sought} after {len(rows)} trials{standing.note}"
 
     def _feasibility(self, X: Floats) -> Feasibility | None:
         processes = [

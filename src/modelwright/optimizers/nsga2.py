@@ -138,7 +138,7 @@ class NSGA2:
         self, history: History, survivors: Rows, ticket: Ticket, _batch: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], str]:
         if not len(survivors):
-            return self._starting(ticket, f"random: the first {self._size} are not all finished")
+            return self._starting(history, ticket, f"random: the first {self._size} are not all finished")
         members, rng = history.X[survivors], ticket.rng
 
         def children(count: int) -> Floats:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.optimizers.beliefs import Belief
 from modelwright.optimizers.features import Features
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Search:
         known: Floats,
         rng: Generator,
         is_new: Callable[[Floats], bool] | None = None,
+        belief: Belief | None = None,
     ) -> Floats | None:
         """Return the row in the unit cube that is found best, shape (d,); None where nothing is new.
 
@@ -86,6 +88,8 @@ class Search:
             For all draws.
         is_new : callable, optional
             Whether a row may be returned.
+        belief : Belief, optional
+            A term of the acquisition that is about rows, not features.
         """
         parts = [self.space.sample_unit(rng, self.n_drawn)]
         if len(known):
@@ -94,9 +98,11 @@ class Search:
                 around(self.space, known[:1], rng, self.n_around // 3),
             ]
         X = np.vstack(parts)
-        values = acquisition(self.features(X))
+        values = self._values(acquisition, belief, X)
         order = np.argsort(-values, kind="stable")
-        climbed = [self._climb(acquisition, X[at], float(values[at]), rng) for at in order[: self.n_climbing]]
+        climbed = [
+            self._climb(acquisition, belief, X[at], float(values[at]), rng) for at in order[: self.n_climbing]
+        ]
         climbed.sort(key=lambda found: -found[1])
         ready = [row for row, _ in climbed]
         ready += [X[at] for at in order]
@@ -104,22 +110,28 @@ class Search:
             return ready[0]
         return next((row for row in ready if is_new(row)), None)
 
+    def _values(self, acquisition: Acquisition, belief: Belief | None, X: Floats) -> Floats:
+        values = acquisition(self.features(X))
+        return values if belief is None else values + belief(X)
+
     def _climb(
-        self, acquisition: Acquisition, row: Floats, value: float, rng: Generator
+        self, acquisition: Acquisition, belief: Belief | None, row: Floats, value: float, rng: Generator
     ) -> tuple[Floats, float]:
-        row, value = self._by_gradient(acquisition, row, value)
+        row, value = self._by_gradient(acquisition, belief, row, value)
         for _ in range(_ROUNDS):
             X = self._single_changes(row, rng)
             if not len(X):
                 break
-            values = acquisition(self.features(X))
+            values = self._values(acquisition, belief, X)
             at = int(np.argmax(values))
             if values[at] <= value:
                 break
-            row, value = self._by_gradient(acquisition, X[at], float(values[at]))
+            row, value = self._by_gradient(acquisition, belief, X[at], float(values[at]))
         return row, value
 
-    def _by_gradient(self, acquisition: Acquisition, row: Floats, value: float) -> tuple[Floats, float]:
+    def _by_gradient(
+        self, acquisition: Acquisition, belief: Belief | None, row: Floats, value: float
+    ) -> tuple[Floats, float]:
         """Climb along the numbers without steps that are active."""
         from scipy.optimize import fmin_l_bfgs_b
 
@@ -127,12 +139,16 @@ class Search:
         real, places = self.features.real[active], self.features.places[active]
         if not len(real):
             return row, value
-        z = self.features(row[None])[0]
+        z, there = self.features(row[None])[0], row.copy()
 
         def down(x: Floats) -> tuple[float, Floats]:
             z[places] = x
             value, gradient = acquisition.with_gradient(z)
-            return -value, -gradient[places]
+            slope = gradient[places]
+            if belief is not None:
+                there[real] = x
+                value, slope = value + float(belief(there[None])[0]), slope + belief.gradient(there)[real]
+            return -value, -slope
 
         x, least, _ = fmin_l_bfgs_b(down, row[real], bounds=[(0.0, 1.0)] * len(real), maxiter=self.steps)
         moved = row.copy()

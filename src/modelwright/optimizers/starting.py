@@ -9,19 +9,25 @@ from numpy.typing import NDArray
 
 from modelwright._base.seeds import generator
 from modelwright.numerics.qmc import SobolPoints
+from modelwright.optimizers.beliefs import Beliefs
+from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.novelty import Novelty
-from modelwright.records import Ticket
+from modelwright.records import History, Ticket
 
 if TYPE_CHECKING:
     from modelwright.space import Space
 
 __all__ = ["Starting"]
 
+_BELIEVED = 5  # trials at most: a prior may be wrong, and what it is compared with has to be tried as well
 _MOST_POINTS = 1000  # read for each that is needed, where constraints refuse most
 
 
 class Starting:
     """Proposes the space's default, and after it points that nothing is known of.
+
+    Where parameters have priors, every other one of the first ten trials, by their numbers, is drawn from
+    them until they prove wrong.
 
     Parameters
     ----------
@@ -42,8 +48,9 @@ class Starting:
     >>> from modelwright.space import Float, Space
     >>> space = Space(x=Float(0, 1))
     >>> novelty = Novelty(space)
-    >>> novelty.catch_up(History(space, [Objective()]))
-    >>> Starting(space, novelty, default_first=True, seed=0)(Ticket(0, np.random.default_rng(0)))
+    >>> history = History(space, [Objective()])
+    >>> novelty.catch_up(history)
+    >>> Starting(space, novelty, default_first=True, seed=0)(history, Ticket(0, np.random.default_rng(0)))
     ({'x': 0.5}, "the space's default first")
     """
 
@@ -55,17 +62,25 @@ class Starting:
         self._default_first = default_first
         self._points = None if seed is None else SobolPoints(len(space), generator(seed, "sobol"))
         self._first: list[NDArray[np.float64]] = []
+        self._beliefs, self._evidence = Beliefs(space), Evidence()
 
-    def __call__(self, ticket: Ticket, why: str = "random") -> tuple[dict[str, Any], str]:
+    def __call__(self, history: History, ticket: Ticket, why: str = "random") -> tuple[dict[str, Any], str]:
         """Return a configuration and the reason for it; `why` is that of a random one."""
         if self._default_first:
             default = self._space.default()
             if self._novelty.is_new(default):
                 return default, "the space's default first"
+        note = ""
+        if self._beliefs and ticket.number % 2 and ticket.number < 2 * _BELIEVED:
+            self._evidence.read(history)
+            standing = self._beliefs.after(self._evidence, history)
+            if standing.belief is not None:
+                return self._beliefs.draw(ticket.rng), "drawn from the prior"
+            note = standing.note
         point = None if self._points is None else self._point(self._points, ticket.number)
         if point is not None:
-            return self._space.from_unit(point), f"Sobol' point {ticket.number}"
-        return self._space.sample(ticket.rng), why
+            return self._space.from_unit(point), f"Sobol' point {ticket.number}{note}"
+        return self._space.sample(ticket.rng), why + note
 
     def _point(self, points: SobolPoints, number: int) -> NDArray[np.float64] | None:
         """Return the point of that number among those that meet the constraints."""

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.numerics.parzen import Parzen, joint_widths, neighbour_widths
 from modelwright.optimizers.base import Abilities
+from modelwright.optimizers.beliefs import Belief, Beliefs
 from modelwright.optimizers.columns import columns_of
+from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.ranking import Ranking
 from modelwright.optimizers.starting import Starting
@@ -40,6 +42,7 @@ Floats = NDArray[np.float64]
 _MAX_GOOD = 25
 _MAX_BAD = 500  # more kernels cost time and tell nothing new
 _TRIES = 5
+_BELIEF_WEIGHT = 4.0  # of a prior's kernel, by its power: 2 after ten trials
 
 
 class TPE:
@@ -116,6 +119,7 @@ class TPE:
         self._prior_weight = prior_weight
         self._columns = columns_of(space)
         self._ranking = Ranking(objectives, max_bad=_MAX_BAD)
+        self._beliefs, self._evidence = Beliefs(space), Evidence()
         self._novelty = Novelty(space)
         self._starting = Starting(space, self._novelty, default_first=default_first)
 
@@ -131,29 +135,41 @@ class TPE:
     ) -> tuple[dict[str, Any], str]:
         seen = self._ranking.count(history)
         if seen < max(1, self._n_startup):
-            return self._starting(ticket, f"random: {seen} of the {self._n_startup} first are finished")
-        good, bad = self._estimators(history, batch)
+            return self._starting(
+                history, ticket, f"random: {seen} of the {self._n_startup} first are finished"
+            )
+        self._evidence.read(history)
+        standing = self._beliefs.after(self._evidence, history)
+        good, bad = self._estimators(history, batch, standing.belief)
         found = self._best_candidate(good, bad, ticket.rng)
         if found is None:
             return self._space.sample(ticket.rng), "random: no candidate met the constraints"
-        return found
+        return found, f"best of {self._n_candidates} candidates by l/g{standing.note}"
 
     # the model ---------------------------------------------------------------------------------------
 
-    def _estimators(self, history: History, batch: list[dict[str, Any]]) -> tuple[Parzen, Parzen]:
+    def _estimators(
+        self, history: History, batch: list[dict[str, Any]], belief: Belief | None
+    ) -> tuple[Parzen, Parzen]:
         """Return l and g."""
         n_good = min(ceil(self._gamma * self._ranking.count(history)), _MAX_GOOD)
         split = self._ranking.split(history, n_good)
         X = history.X
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
-        return self._parzen(X[split.good]), self._parzen(np.vstack([X[split.bad], *running]))
+        bad = self._parzen(np.vstack([X[split.bad], *running]), None)
+        return self._parzen(X[split.good], belief), bad
 
-    def _parzen(self, X: Floats) -> Parzen:
+    def _parzen(self, X: Floats, belief: Belief | None) -> Parzen:
+        """Return the estimator; a belief is one more kernel, as wide as it is sure, whose weight fades."""
         widths = neighbour_widths(X) if self._univariate else joint_widths(X)
         weights = np.append(np.ones(len(X)), self._prior_weight)
+        if belief is not None:
+            X = np.vstack([belief.beliefs.centre, X])
+            widths = np.column_stack([np.nan_to_num(belief.beliefs.spread, nan=1.0), widths])
+            weights = np.append(_BELIEF_WEIGHT * belief.power, weights)
         return Parzen(self._columns, X, widths, weights, joint=not self._univariate)
 
-    def _best_candidate(self, good: Parzen, bad: Parzen, rng: Generator) -> tuple[dict[str, Any], str] | None:
+    def _best_candidate(self, good: Parzen, bad: Parzen, rng: Generator) -> dict[str, Any] | None:
         for _ in range(_TRIES):
             configs = self._space.decode(good.sample(rng, self._n_candidates))
             X = self._space.encode(configs)  # steps taken, inactive parameters out
@@ -164,5 +180,6 @@ class TPE:
                 if gain[at] == -np.inf:
                     break
                 if not self._deterministic or self._novelty.is_new(configs[at]):
-                    return configs[at], f"best of {self._n_candidates} candidates by l/g"
+                    found: dict[str, Any] = configs[at]
+                    return found
         return None

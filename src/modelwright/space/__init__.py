@@ -3,6 +3,7 @@
 from modelwright.space.choices import Bool, Categorical, Constant, Ordinal
 from modelwright.space.numbers import Float, Int
 from modelwright.space.parameters import Parameter
+from modelwright.space.priors import Near
 from modelwright.space.space import Space
 
-__all__ = ["Bool", "Categorical", "Constant", "Float", "Int", "Ordinal", "Parameter", "Space"]
+__all__ = ["Bool", "Categorical", "Constant", "Float", "Int", "Near", "Ordinal", "Parameter", "Space"]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from modelwright.space.labels import is_plain, native
 from modelwright.space.listed import UNSET, Listed
 from modelwright.space.parameters import When
+from modelwright.space.priors import read_weights
 
 __all__ = ["Bool", "Categorical", "Constant", "Ordinal"]
 
@@ -22,7 +23,9 @@ class Categorical(Listed):
     *choices : object
         Any Python objects, or a single list, tuple or range of them. 1, 1.0 and True are different choices.
     default : object, optional
-        The first choice unless given.
+        The choice that the prior holds for the most likely, or the first one, unless given.
+    prior : sequence of float, optional
+        How likely each choice is believed to be the best, in any unit and in the order of the choices.
     when : mapping, optional
         Parents and the values under which the parameter is active.
     labels : sequence of str, optional
@@ -44,12 +47,14 @@ class Categorical(Listed):
         self,
         *choices: Any,
         default: Any = UNSET,
+        prior: Sequence[float] | None = None,
         when: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
         if len(choices) == 1 and isinstance(choices[0], list | tuple | range):
             choices = tuple(choices[0])
         self._set_choices(choices, labels)
+        self._fill(prior=read_weights(prior, self.size))
         self._set_default(default)
         self._fill(when=When(when))
 
@@ -74,8 +79,10 @@ class Bool(Listed):
 
     Parameters
     ----------
-    default : bool, default=False
-        Where a search may start.
+    default : bool, optional
+        Where a search may start; what the prior holds for more likely, or False, unless given.
+    prior : sequence of float, optional
+        How likely False, and True, are believed to be better, in any unit.
     when : mapping, optional
         Parents and the values under which the parameter is active.
 
@@ -88,8 +95,15 @@ class Bool(Listed):
 
     type: ClassVar[str] = "bool"
 
-    def __init__(self, default: bool = UNSET, when: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        default: bool = UNSET,
+        when: Mapping[str, Any] | None = None,
+        *,
+        prior: Sequence[float] | None = None,
+    ) -> None:
         self._set_choices((False, True), None)
+        self._fill(prior=read_weights(prior, 2))
         self._set_default(default)
         self._fill(when=When(when))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from modelwright.errors import SpaceError
 from modelwright.space.parameters import Kind, Parameter
+from modelwright.space.priors import Near, read_near
 
 __all__ = ["Number", "steps_between"]
 
@@ -126,6 +127,8 @@ class Number(Parameter):
             form["step"] = self._stated_step
         if self._stated_default is not None:
             form["default"] = self._stated_default
+        if isinstance(self.prior, Near):
+            form["prior"] = self.prior.to_json()
         if self.when:
             form["when"] = self.when.to_json()
         return form
@@ -154,13 +157,24 @@ class Number(Parameter):
                 code="E_RANGE",
             )
 
-    def _check_default(self, default: Any) -> Any:
-        if default is None:
-            return None
-        try:
-            return self.normal(default)
-        except ValueError as error:
-            raise SpaceError(f"the default does not fit: {error}.", code="E_RANGE") from None
+    def _start(self, default: Any, prior: Any) -> None:
+        """Fill in default and prior; bounds, steps and scale are there."""
+        near = read_near(prior)
+        if near is not None and not self.low <= near.value <= self.high:
+            raise SpaceError(f"the prior does not fit: {self._outside(near.value)}.", code="E_PRIOR")
+        if default is not None:
+            try:
+                default = self.normal(default)
+            except ValueError as error:
+                raise SpaceError(f"the default does not fit: {error}.", code="E_RANGE") from None
+        start = self.decode(0.5) if near is None else self._nearest(near.value)
+        self._fill(prior=near, _stated_default=default, default=start if default is None else default)
+
+    def _nearest(self, value: Any) -> Any:
+        """Return the value of the parameter that is nearest to a number within its bounds."""
+        if self.size is None:
+            return float(value)
+        return self.at(min(max(self.slot_of(value), 0), self.size - 1))
 
     def _log_edges(self, step: Any, last: Any) -> tuple[float, float]:
         # Half a step below low, but never down to 0 where low is smaller than a step.

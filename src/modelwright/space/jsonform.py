@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["parameter_from_json", "parse_space", "space_to_json"]
 
-_RANGE = {"low", "high", "log", "step", "default"}
-_CHOICES = {"choices", "labels", "default"}
+_RANGE = {"low", "high", "log", "step", "default", "prior"}
+_CHOICES = {"choices", "labels", "default", "prior"}
 _KEYS = {
     "float": _RANGE,
     "int": _RANGE,
     "categorical": _CHOICES,
     "ordinal": _CHOICES,
-    "bool": {"default"},
+    "bool": {"default", "prior"},
     "constant": {"value", "label"},
 }
 

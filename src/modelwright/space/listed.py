@@ -60,7 +60,9 @@ class Listed(Parameter):
                 default = self.normal(default)
             except ValueError as error:
                 raise SpaceError(f"the default does not fit: {error}.", code="E_CHOICES") from None
-        self._fill(default=default if stated else self.choices[0], _default_stated=stated)
+        weights = self.prior or (1.0,)
+        likely = weights.index(max(weights)) if isinstance(weights, tuple) else 0
+        self._fill(default=default if stated else self.choices[likely], _default_stated=stated)
 
     _default_stated: bool
 
@@ -161,6 +163,8 @@ class Listed(Parameter):
     def _finish_json(self, form: dict[str, Any]) -> dict[str, Any]:
         if self._default_stated:
             form["default"] = self.dump(self.default)
+        if isinstance(self.prior, tuple):
+            form["prior"] = list(self.prior)
         if self.when:
             form["when"] = self.when.to_json()
         return form

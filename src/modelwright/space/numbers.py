@@ -16,6 +16,7 @@ from modelwright.errors import SpaceError
 from modelwright.space.intervals import Number, steps_between
 from modelwright.space.labels import native
 from modelwright.space.parameters import When
+from modelwright.space.priors import Near
 
 __all__ = ["Float", "Int"]
 
@@ -39,7 +40,9 @@ class Float(Number):
         Only ``low, low + step, ...`` up to `high`; decimal steps give decimal values (0.3, never
         0.30000000000000004).
     default : float, optional
-        The centre (with `log` that of the logarithm) unless given.
+        The value of the prior, or the centre (with `log` that of the logarithm), unless given.
+    prior : Near or float, optional
+        Near which value good ones are believed to be.
     when : mapping, optional
         Parents and the values under which the parameter is active.
 
@@ -62,6 +65,7 @@ class Float(Number):
         log: bool = False,
         step: float | None = None,
         default: float | None = None,
+        prior: Near | float | None = None,
         when: Mapping[str, Any] | None = None,
     ) -> None:
         low, high = _real(low, "low"), _real(high, "high")
@@ -84,8 +88,7 @@ class Float(Number):
             assert self.size is not None
             start, span = self._log_edges(step, self.at(self.size - 1))
             self._fill(_origin=start, _span=span)
-        stated = self._check_default(default)
-        self._fill(_stated_default=stated, default=self.decode(0.5) if stated is None else stated)
+        self._start(default, prior)
 
     def decode(self, u: float) -> float:
         if self.size is not None:
@@ -127,7 +130,9 @@ class Int(Number):
     step : int, optional
         Only ``low, low + step, ...`` up to `high`.
     default : int, optional
-        The centre unless given.
+        The value of the prior, or the centre, unless given.
+    prior : Near or float, optional
+        Near which value good ones are believed to be.
     when : mapping, optional
         Parents and the values under which the parameter is active.
 
@@ -151,6 +156,7 @@ class Int(Number):
         log: bool = False,
         step: int | None = None,
         default: int | None = None,
+        prior: Near | float | None = None,
         when: Mapping[str, Any] | None = None,
     ) -> None:
         low, high = _whole(low, "low"), _whole(high, "high")
@@ -169,8 +175,7 @@ class Int(Number):
         if log:
             start, span = self._log_edges(stride, low + (size - 1) * stride)
             self._fill(_origin=start, _span=span)
-        stated = self._check_default(default)
-        self._fill(_stated_default=stated, default=self.decode(0.5) if stated is None else stated)
+        self._start(default, prior)
 
     def decode(self, u: float) -> int:
         return self.low + self.slot(u) * self.step  # type: ignore[no-any-return]

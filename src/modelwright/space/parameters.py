@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelwright._base.jsonform import canonical
 from modelwright.errors import SpaceError
 from modelwright.space.labels import is_plain, label_of, native
+from modelwright.space.priors import Near
 
 __all__ = ["MOST_PARAMETERS", "Kind", "Parameter", "When", "check_name"]
 
@@ -122,9 +123,12 @@ class Parameter(ABC):
     when : When
         The condition under which it is active; empty for always.
     default : object
-        Where a search may start; the first choice or the centre unless given.
+        Where a search may start; unless given what the prior holds for the most likely value, and without a
+        prior the first choice or the centre.
     size : int or None
         How many values it has, None for infinitely many.
+    prior : Near or tuple of float or None
+        Where good values are believed to be: near one, or by a weight for each choice; None for anywhere.
     """
 
     type: ClassVar[str]
@@ -133,6 +137,7 @@ class Parameter(ABC):
     default: Any
     size: int | None
     plain: bool = True
+    prior: Near | tuple[float, ...] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a {type(self).__name__} cannot be changed; build another one")

@@ -112,6 +112,8 @@ class SpaceVersions:
         options: dict[str, Any] = {"labels": labels, "when": parameter.when}
         if "default" in parameter.to_json():
             options["default"] = choices[labels.index(parameter.dump(parameter.default))]
+        if parameter.prior is not None:
+            options["prior"] = parameter.prior
         return type(parameter)(choices, **options)  # type: ignore[call-arg]
 
     def _objects(self, name: str, label: str) -> Iterator[Any]:

@@ -53,6 +53,8 @@ def join_spaces(spaces: Sequence[tuple[str, Space]]) -> Space:
 
 def _join(entry: dict[str, Any], other: dict[str, Any]) -> str:
     """Widen `entry` to hold `other`; return in what else they differ, if in anything."""
+    if any(canonical(entry.get(key)) != canonical(other.get(key)) for key in ("prior", "choices", "labels")):
+        entry.pop("prior", None)  # the studies believed different things, or of different choices
     if entry["type"] != other["type"]:
         return f"kind ({entry['type']} against {other['type']})"
     for key in _FIXED:
