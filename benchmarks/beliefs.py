@@ -53,13 +53,14 @@ def main() -> None:
     )
     parser.add_argument("--optimizers", nargs="+", default=["gp", "forest", "tpe"])
     parser.add_argument("--functions", nargs="+", choices=OPTIMA, default=list(OPTIMA))
+    parser.add_argument("--priors", nargs="+", default=["none", "right", "wrong"])
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     print(f"mean regret, 1 is random search, {arguments.seeds} seeds")
     print(f"{'':24}" + "".join(f"{f'n = {n}':>10}" for n in AT))
     units = {name: _regrets("random", name, "none", range(20)).mean(axis=0) for name in arguments.functions}
     for optimizer in arguments.optimizers:
-        for kind in ("none", "right", "wrong"):
+        for kind in arguments.priors:
             rows = []
             for name in arguments.functions:
                 rows.append(

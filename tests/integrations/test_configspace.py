@@ -421,7 +421,10 @@ def forbidding_texts() -> Any:
             lambda: of(cs.BetaIntegerHyperparameter("z", 2, 3, 1, 9)),
             "'z' has no counterpart.*prior BetaInteger",
         ),
-        (lambda: of(cs.CategoricalHyperparameter("z", ["a", "b"], weights=[1, 2])), "'z' .* no weights"),
+        (
+            lambda: of(cs.CategoricalHyperparameter("z", ["a", "b"], weights=[1, 0])),
+            "'z' .* weights above 0",
+        ),
         (forbidding_texts, "clause .*a < b.* only numbers in an order"),
         (lambda: of(cs.Constant("a$b", 1)), "'a\\$b' is not allowed"),
         (lambda: {"x": 1}, "expected a ConfigurationSpace .* got dict"),
@@ -432,6 +435,20 @@ def test_what_has_no_counterpart_is_named(make: Any, message: str) -> None:
         from_configspace(make())
 
 
+def test_weights_of_choices_are_priors_and_those_of_numbers_leave_the_default() -> None:
+    space = Space(
+        kind=Categorical("a", "b", "c", prior=[1, 3, 2]),
+        flag=Bool(default=False, prior=[1, 2]),
+        x=Float(0, 1, prior=0.2),
+        n=Int(0, 10, step=5, prior=10),
+    )
+    back = from_configspace(to_configspace(space))
+    assert {name: back[name] for name in ("kind", "flag", "n")} == {
+        name: space[name] for name in ("kind", "flag", "n")
+    }
+    assert back["x"] == Float(0, 1, default=0.2)
+
+
 def test_priors_can_be_removed_as_the_message_says() -> None:
-    given = of(cs.CategoricalHyperparameter("z", ["a", "b"], weights=[1, 2]))
-    assert from_configspace(given.remove_hyperparameter_priors())["z"].size == 2
+    given = of(cs.NormalFloatHyperparameter("z", 0, 1, -1, 1))
+    assert from_configspace(given.remove_hyperparameter_priors())["z"].size is None

@@ -121,6 +121,18 @@ def test_it_fades() -> None:
     assert powers[-1] < 0.2
 
 
+def test_without_beliefs_the_default_is_the_centre_unless_one_is_given() -> None:
+    space = Space(
+        x=Float(0, 1, prior=0.9),
+        y=Float(0, 1, prior=0.9, default=0.7),
+        z=Float(0, 1, default=0.2),
+        kind=Categorical("a", "b", prior=[1, 2]),
+    )
+    assert Beliefs(space).neutral() == {"x": 0.5, "y": 0.7, "z": 0.2, "kind": "a"}
+    never = Space(x=Float(0, 1, prior=0.9), constraints=["x > 0.8"])
+    assert Beliefs(never).neutral() is None
+
+
 # searches -----------------------------------------------------------------------------------------------
 
 
@@ -141,6 +153,7 @@ def test_a_wrong_prior_is_dropped_and_the_search_succeeds(name: str) -> None:
     assert best < (0.03 if name == "tpe" else 0.01)
     assert any("prior dropped: wrong after" in reason for reason in reasons[-5:])
     assert "drawn from the prior" in reasons
+    assert any("without a prior" in reason for reason in reasons)
 
 
 def test_cmaes_begins_at_the_prior() -> None:

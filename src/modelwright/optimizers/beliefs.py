@@ -112,6 +112,15 @@ class Beliefs:
     def __bool__(self) -> bool:
         return any(part is not None for part in self._parts)
 
+    def neutral(self) -> dict[str, Any] | None:
+        """Return the default as it would be without beliefs; None where that breaks a constraint."""
+        row = []
+        for parameter, part in zip(self._space.parameters.values(), self._parts, strict=True):
+            stated = "default" in parameter.to_json()
+            row.append(parameter.encode(parameter.default) if stated or part is None else part.middle)
+        config = self._space.from_unit(row)
+        return config if self._space.satisfies(config) else None
+
     def draw(self, rng: Generator) -> dict[str, Any]:
         """Return a configuration drawn from the beliefs, at random where nothing is believed."""
         X = self._draws(rng, _TRIES)
@@ -195,6 +204,7 @@ class _Around:
 
     centre: float
     spread: float
+    middle: float = 0.5
 
     def density(self, u: Floats) -> Floats:
         from scipy.special import ndtr
@@ -217,6 +227,10 @@ class _Weighted:
     chances: Floats
     centre: float
     spread: float = 1.0
+
+    @property
+    def middle(self) -> float:
+        return 0.5 / len(self.chances)  # the first choice
 
     def density(self, u: Floats) -> Floats:
         k = len(self.chances)

@@ -143,10 +143,13 @@ class Forest:
         rows, losses = self._evidence.valued, self._evidence.losses
         if not self._evidence.suffices(self._n_startup):
             return self._starting(history, ticket)
+        standing = self._beliefs.after(self._evidence, history)
+        instead = self._starting.instead(standing)
+        if instead is not None:
+            return instead
         if self._random_every and ticket.number % self._random_every == self._random_every - 1:
             return self._space.sample(ticket.rng), f"random: one of every {self._random_every}"
         running = [history.pending_X, self._space.encode(batch)] if batch else [history.pending_X]
-        standing = self._beliefs.after(self._evidence, history)
         acquisition = self._acquisition(history, rows, losses, np.vstack(running), standing.belief)
         known = history.X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
         row = self._search.best(acquisition, known, ticket.rng, self._is_new)

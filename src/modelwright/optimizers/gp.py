@@ -170,6 +170,10 @@ class GP:
         rows, losses = self._evidence.valued, self._evidence.losses
         if not self._evidence.suffices(self._n_startup) or not self._space.names:
             return self._starting(history, ticket)
+        standing = self._beliefs.after(self._evidence, history)
+        instead = self._starting.instead(standing)
+        if instead is not None:
+            return instead
         X = history.X
         # A failure brings no value; without one to believe in, the search would come back for ever.
         without = [history.pending_X, X[self._evidence.failed[-_MOST_FAILED:]]]
@@ -180,7 +184,6 @@ class GP:
         models = [model.believing(believed) for model in models]
         acquisition, sought = self._aim(models, least, len(rows), self._feasibility(X), ticket.rng)
         known = X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
-        standing = self._beliefs.after(self._evidence, history)
         row = self._search.best(acquisition, known, ticket.rng, self._may_propose, standing.belief)
         if row is None:
             return self._space.sample(ticket.rng), "random: what the model proposes is used"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright._base.seeds import generator
 from modelwright.numerics.qmc import SobolPoints
-from modelwright.optimizers.beliefs import Beliefs
+from modelwright.optimizers.beliefs import Beliefs, Standing
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.novelty import Novelty
 from modelwright.records import History, Ticket
@@ -27,7 +27,7 @@ class Starting:
     """Proposes the space's default, and after it points that nothing is known of.
 
     Where parameters have priors, every other one of the first ten trials, by their numbers, is drawn from
-    them until they prove wrong.
+    them until they prove wrong; then what would have come first without them follows.
 
     Parameters
     ----------
@@ -71,16 +71,29 @@ class Starting:
             if self._novelty.is_new(default):
                 return default, "the space's default first"
         note = ""
-        if self._beliefs and ticket.number % 2 and ticket.number < 2 * _BELIEVED:
+        if self._beliefs:
             self._evidence.read(history)
             standing = self._beliefs.after(self._evidence, history)
-            if standing.belief is not None:
+            instead = self.instead(standing)
+            if instead is not None:
+                return instead
+            if standing.belief is None:
+                note = standing.note
+            elif ticket.number % 2 and ticket.number < 2 * _BELIEVED:
                 return self._beliefs.draw(ticket.rng), "drawn from the prior"
-            note = standing.note
         point = None if self._points is None else self._point(self._points, ticket.number)
         if point is not None:
             return self._space.from_unit(point), f"Sobol' point {ticket.number}{note}"
         return self._space.sample(ticket.rng), why + note
+
+    def instead(self, standing: Standing) -> tuple[dict[str, Any], str] | None:
+        """Return what would have come first but for beliefs that have proved wrong; None where it is used."""
+        if standing.belief is not None or not standing.note or not self._default_first:
+            return None
+        neutral = self._beliefs.neutral()
+        if neutral is None or not self._novelty.is_new(neutral):
+            return None
+        return neutral, "the default that there is without a prior" + standing.note
 
     def _point(self, points: SobolPoints, number: int) -> NDArray[np.float64] | None:
         """Return the point of that number among those that meet the constraints."""

@@ -140,6 +140,9 @@ class TPE:
             )
         self._evidence.read(history)
         standing = self._beliefs.after(self._evidence, history)
+        instead = self._starting.instead(standing)
+        if instead is not None:
+            return instead
         good, bad = self._estimators(history, batch, standing.belief)
         found = self._best_candidate(good, bad, ticket.rng)
         if found is None:

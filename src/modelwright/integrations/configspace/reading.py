@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ConfigSpace
+import numpy as np
 
 from modelwright.errors import InputError, SpaceError
 from modelwright.integrations.configspace.clauses import constraints_of
@@ -85,14 +86,17 @@ def _plain_parameter(name: str, item: Any) -> Parameter:
         return Constant(item.value)
     if isinstance(item, ConfigSpace.OrdinalHyperparameter):
         return _stepped(item) or Ordinal(list(item.sequence), **_default(item, item.sequence[0]))
-    if isinstance(item, ConfigSpace.CategoricalHyperparameter) and len(set(item.probabilities)) == 1:
-        choices = list(item.choices)
+    if isinstance(item, ConfigSpace.CategoricalHyperparameter):
+        choices, prior = list(item.choices), None if item.weights is None else list(item.weights)
+        options = {"prior": prior, **_default(item, choices[int(np.argmax(prior or [1.0]))])}
         if [repr(choice) for choice in choices] == ["False", "True"]:
-            return Bool(**_default(item, False))
-        return Categorical(choices, **_default(item, choices[0]))
+            return Bool(**options)
+        return Categorical(choices, **options)
     kind = type(item).__name__.removesuffix("Hyperparameter")
-    what = "weights" if kind == "Categorical" else f"the prior {kind}"
-    raise SpaceError(f"our parameters have no {what}.", hint="Call remove_hyperparameter_priors() first.")
+    raise SpaceError(
+        f"our parameters have no counterpart of the prior {kind}.",
+        hint="Call remove_hyperparameter_priors() first.",
+    )
 
 
 def _number(kind: type[Float] | type[Int], item: Any) -> Parameter:

@@ -105,7 +105,8 @@ def _hyperparameter(name: str, parameter: Parameter, default: Any) -> Any:
         return ConfigSpace.Constant(name, values[0])
     if isinstance(parameter, Ordinal):
         return ConfigSpace.OrdinalHyperparameter(name, values, default_value=stored)
-    return ConfigSpace.CategoricalHyperparameter(name, values, default_value=stored)
+    weights = parameter.prior if isinstance(parameter.prior, tuple) else None
+    return ConfigSpace.CategoricalHyperparameter(name, values, default_value=stored, weights=weights)
 
 
 def _number(name: str, parameter: Float | Int, default: Any) -> Any:
