@@ -132,9 +132,15 @@ def test_values_of_any_size(scale: float) -> None:
     assert len(history) == 15
 
 
-def test_several_objectives_are_refused() -> None:
-    with pytest.raises(AbilityError, match=r"one objective, got 2.*'tpe'"):
-        make_optimizer("gp", PLANE, (Objective("a"), Objective("b")))
+@pytest.mark.parametrize("options", [{"acquisition": "ucb"}, {"hyperparameters": "mcmc"}])
+def test_options_for_one_objective_are_refused_with_several(options: dict[str, str]) -> None:
+    with pytest.raises(AbilityError, match="one objective only, got 2"):
+        make_optimizer("gp", PLANE, (Objective("a"), Objective("b")), **options)
+
+
+def test_an_option_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(InputError, match="n_startup"):
+        make_optimizer("gp", PLANE, ONE, n_startup=-1)
 
 
 def test_many_trials_are_thinned_out() -> None:

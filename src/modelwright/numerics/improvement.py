@@ -47,14 +47,16 @@ def log_improvement(u: Floats) -> tuple[Floats, Floats]:
     return value, slope
 
 
-def log_expected_improvement(mean: Floats, variance: Floats, best: float) -> tuple[Floats, Floats, Floats]:
+def log_expected_improvement(
+    mean: Floats, variance: Floats, best: float | Floats
+) -> tuple[Floats, Floats, Floats]:
     """Return the log of the expected improvement below `best`, and its derivatives by mean and variance.
 
     Parameters
     ----------
     mean, variance : array, shape (m,)
         Of normal distributions.
-    best : float
+    best : float, or array, shape (m,)
         What is to be improved on.
 
     Returns

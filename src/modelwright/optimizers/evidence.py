@@ -25,8 +25,9 @@ class _Known:
     history: History
     rows: int = 0
     valued: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    sorted: list[float] = field(default_factory=list)  # of the complete ones
+    losses: list[list[float]] = field(default_factory=list)
+    complete: list[bool] = field(default_factory=list)
+    sorted: list[list[float]] = field(default_factory=list)  # of the complete ones, for each objective
     failed: list[int] = field(default_factory=list)
     dear: list[bool] = field(default_factory=list)  # whether these took too much, of time or memory
 
@@ -57,13 +58,14 @@ class WayToFail:
 
 
 class Evidence:
-    """Reads the first objective of a history, and goes on where it stopped.
+    """Reads the losses of a history, and goes on where it stopped.
 
-    A complete trial has its loss. A pruned one has that of its last report, but none below the median of the
-    complete trials before it: it was stopped because it did not look better. Failures that teach, and losses
-    that are no finite numbers, are failures: too much time or memory is about the size of what was tried, all
-    else about whether it makes sense, so these are learned apart as soon as there is enough of each. Lost and
-    killed trials say nothing. What a row says depends on the rows before it alone.
+    A complete trial has its losses. A pruned one has those of its last report, but none below the median of
+    the complete trials before it: it was stopped because it did not look better. One that has not reported
+    all of several objectives says nothing. Failures that teach, and losses of which one is no finite number,
+    are failures: too much time or memory is about the size of what was tried, all else about whether it makes
+    sense, so these are learned apart as soon as there is enough of each. Lost and killed trials say nothing.
+    What a row says depends on the rows before it alone.
 
     Examples
     --------
@@ -88,29 +90,30 @@ class Evidence:
             known = self._known = _Known(history)
         losses = history.losses
         for row in range(known.rows, len(history)):
-            self._add(known, row, history.trials[row], float(losses[row, 0]))
+            self._add(known, row, history.trials[row], losses[row].tolist())
         known.rows = len(history)
 
-    def _add(self, known: _Known, row: int, trial: Trial, loss: float) -> None:
+    def _add(self, known: _Known, row: int, trial: Trial, losses: list[float]) -> None:
         if trial.failure is not None:
             if trial.failure.kind.teaches:
                 known.failed.append(row)
                 known.dear.append(trial.failure.kind in _DEAR)
             return
         if trial.state is TrialState.PRUNED:
-            reports = known.history.reports(trial.number)
-            loss = reports[-1][1] if reports else loss
-            if known.sorted:
-                loss = max(loss, known.sorted[len(known.sorted) // 2])
-        if not isfinite(loss):
-            known.failed.append(row)
-            known.dear.append(False)
+            losses = [_bound(known, trial, j, loss) for j, loss in enumerate(losses)]
+        if not all(map(isfinite, losses)):
+            if len(losses) == 1 or trial.state is TrialState.COMPLETE:
+                known.failed.append(row)
+                known.dear.append(False)
             return
-        loss = min(max(loss, -_LARGEST), _LARGEST)
+        losses = [min(max(loss, -_LARGEST), _LARGEST) for loss in losses]
         known.valued.append(row)
-        known.losses.append(loss)
-        if trial.state is TrialState.COMPLETE:
-            insort(known.sorted, loss)
+        known.losses.append(losses)
+        known.complete.append(trial.state is TrialState.COMPLETE)
+        if known.complete[-1]:
+            known.sorted = known.sorted or [[] for _ in losses]
+            for ordered, loss in zip(known.sorted, losses, strict=True):
+                insort(ordered, loss)
 
     @property
     def valued(self) -> NDArray[np.intp]:
@@ -119,8 +122,18 @@ class Evidence:
 
     @property
     def losses(self) -> NDArray[np.float64]:
-        """Their losses, shape (v,)."""
+        """Their losses in the first objective, shape (v,)."""
+        return np.array([losses[0] for losses in self._known.losses] if self._known else [], dtype=float)
+
+    @property
+    def all_losses(self) -> NDArray[np.float64]:
+        """Their losses in all objectives, shape (v, m)."""
         return np.array(self._known.losses if self._known else [], dtype=float)
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which of them are of complete trials, shape (v,)."""
+        return np.array(self._known.complete if self._known else [], dtype=bool)
 
     @property
     def failed(self) -> NDArray[np.intp]:
@@ -153,3 +166,10 @@ class Evidence:
         if min(map(len, groups.values())) < _LEARNED:
             groups = {"any": failed}
         return [WayToFail(name, self.valued, rows) for name, rows in groups.items() if len(rows)]
+
+
+def _bound(known: _Known, trial: Trial, j: int, loss: float) -> float:
+    """Return what a pruned trial says of objective `j`; `loss` is what it ended with."""
+    reports = known.history.reports(trial.number, known.history.objectives[j].name)
+    loss = reports[-1][1] if reports else loss
+    return max(loss, known.sorted[j][len(known.sorted[j]) // 2]) if known.sorted else loss

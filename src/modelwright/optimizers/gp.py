@@ -23,13 +23,16 @@ from modelwright.optimizers.beliefs import Beliefs
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.feasibility import Feasibility
 from modelwright.optimizers.features import Features
+from modelwright.optimizers.fronts import Fronts
 from modelwright.optimizers.novelty import Novelty
-from modelwright.optimizers.searching import Search, config_at
+from modelwright.optimizers.searching import Acquisition, Search, config_at
 from modelwright.optimizers.starting import Starting
 from modelwright.optimizers.surrogate import Modelling, Surrogate
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from modelwright.space import Space
 
 __all__ = ["GCP", "GP"]
@@ -53,7 +56,8 @@ class GP:
     space : Space
         Where configurations come from.
     objectives : sequence of Objective
-        One.
+        Any number. Several have a model each, and a point counts by the hypervolume that it is expected to
+        add.
     deterministic : bool, default=False
         Propose no configuration twice.
     seed : int, default=0
@@ -83,7 +87,7 @@ class GP:
     Raises
     ------
     AbilityError
-        There are several objectives.
+        There are several objectives, and an option that works with one.
     InputError
         An option has a value that is not among those above.
 
@@ -108,7 +112,7 @@ class GP:
     True
     """
 
-    abilities = Abilities()
+    abilities = Abilities(multi_objective=True)
     _default_transform = "winsor"
 
     def __init__(
@@ -126,13 +130,7 @@ class GP:
         hyperparameters: str = "point",
         warping: bool = False,
     ) -> None:
-        if len(objectives) != 1:
-            raise AbilityError(
-                f"the optimizer 'gp' works with one objective, got {len(objectives)}.",
-                hint="Use 'tpe', which takes several.",
-            )
-        if n_startup < 0:
-            raise InputError(f"expected n_startup >= 0 for gp, got {n_startup!r}.")
+        _check(objectives, n_startup, acquisition, hyperparameters)
         self._space = space
         self._aim = Aim(acquisition, beta)
         self._deterministic = deterministic
@@ -146,7 +144,9 @@ class GP:
         warped = self._features.numeric if warping else self._features.numeric[:0]
         transform = self._default_transform if transform is None else transform
         how = Modelling(transform, hyperparameters, warped, seed)
+        self._single = len(objectives) == 1
         self._values = Surrogate(self._features.groups, len(space), how)
+        self._fronts = Fronts(self._features.groups, len(space), len(objectives), how)
         self._labels: defaultdict[str, Surrogate] = defaultdict(
             lambda: Surrogate(self._features.groups, len(space))
         )
@@ -167,27 +167,43 @@ class GP:
     def _draw(
         self, history: History, ticket: Ticket, batch: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], str]:
-        rows, losses = self._evidence.valued, self._evidence.losses
         if not self._evidence.suffices(self._n_startup) or not self._space.names:
             return self._starting(history, ticket)
         standing = self._beliefs.after(self._evidence, history)
         instead = self._starting.instead(standing)
         if instead is not None:
             return instead
-        X = history.X
+        rows, X = self._evidence.valued, history.X
         # A failure brings no value; without one to believe in, the search would come back for ever.
         without = [history.pending_X, X[self._evidence.failed[-_MOST_FAILED:]]]
         if batch:
             without.append(self._space.encode(batch))
-        believed = self._features(np.vstack(without))
-        models, least = self._values.models(self._features(X[rows]), losses)
-        models = [model.believing(believed) for model in models]
-        acquisition, sought = self._aim(models, least, len(rows), self._feasibility(X), ticket.rng)
-        known = X[rows[np.argsort(losses, kind="stable")[:_KNOWN]]]
-        row = self._search.best(acquisition, known, ticket.rng, self._may_propose, standing.belief)
+        find = self._improvement if self._single else self._front_improvement
+        acquisition, best, sought = find(X, self._features(np.vstack(without)), ticket.rng)
+        row = self._search.best(acquisition, X[rows[best]], ticket.rng, self._may_propose, standing.belief)
         if row is None:
             return self._space.sample(ticket.rng), "random: what the model proposes is used"
         return config_at(self._space, row), f"{sought} after {len(rows)} trials{standing.note}"
+
+    def _improvement(
+        self, X: Floats, believed: Floats, rng: Generator
+    ) -> tuple[Acquisition, NDArray[np.intp], str]:
+        """Return what a point is worth, the rows with the best values, the best first, and what is sought."""
+        rows, losses = self._evidence.valued, self._evidence.losses
+        models, least = self._values.models(self._features(X[rows]), losses)
+        models = [model.believing(believed) for model in models]
+        acquisition, sought = self._aim(models, least, len(rows), self._feasibility(X), rng)
+        return acquisition, np.argsort(losses, kind="stable")[:_KNOWN], sought
+
+    def _front_improvement(
+        self, X: Floats, believed: Floats, rng: Generator
+    ) -> tuple[Acquisition, NDArray[np.intp], str]:
+        """Return the same for several objectives."""
+        losses, complete = self._evidence.all_losses, self._evidence.complete
+        Z, feasibility = self._features(X[self._evidence.valued]), self._feasibility(X)
+        acquisition = self._fronts.improvement(Z, losses, complete, believed, feasibility, rng)
+        best = self._fronts.best(losses, _KNOWN, rng)
+        return acquisition, best, "largest expected improvement of the front"
 
     def _feasibility(self, X: Floats) -> Feasibility | None:
         processes = [
@@ -198,6 +214,18 @@ class GP:
 
     def _may_propose(self, row: Floats) -> bool:
         return not self._deterministic or self._novelty.is_new(config_at(self._space, row))
+
+
+def _check(objectives: Sequence[Objective], n_startup: int, acquisition: str, hyperparameters: str) -> None:
+    """Refuse options that make no sense, or none with several objectives."""
+    if n_startup < 0:
+        raise InputError(f"expected n_startup >= 0 for gp, got {n_startup!r}.")
+    if len(objectives) > 1 and (acquisition != "log_ei" or hyperparameters == "mcmc"):
+        raise AbilityError(
+            "gp takes an acquisition and hyperparameters='mcmc' with one objective only, got "
+            f"{len(objectives)} objectives.",
+            hint="Leave these options out, or take one objective that combines them.",
+        )
 
 
 class GCP(GP):

@@ -21,7 +21,7 @@ def need_one_objective(name: str, objectives: Sequence[Objective]) -> None:
     if len(objectives) > 1:
         raise AbilityError(
             f"{name} optimizes one objective, this study has {len(objectives)}.",
-            hint="Take nsga2 or tpe, which take several, or one objective that combines them.",
+            hint="Take gp, nsga2 or tpe, which take several, or one objective that combines them.",
         )
 
 

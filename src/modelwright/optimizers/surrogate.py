@@ -111,6 +111,13 @@ class Surrogate:
         kept = _kept(losses, _MOST_ROWS_DRAWN if self._how.drawn else _MOST_ROWS)
         return [self._process(Z[kept], y[kept], theta) for theta in thetas], float(y.min())
 
+    def model(self, Z: Floats, losses: Floats) -> tuple[GaussianProcess, Floats]:
+        """Return the process with hyperparameters at their mode, and all transformed losses, shape (n,)."""
+        self._forget_another_history(Z, losses)
+        name = self._transform(Z, losses)
+        y, kept = TRANSFORMS[name](losses).y, _kept(losses, _MOST_ROWS)
+        return self._process(Z[kept], y[kept], self._mode(Z, losses, name)), y
+
     def process(self, Z: Floats, labels: Floats) -> GaussianProcess:
         """Return the process of labels as they are."""
         self._forget_another_history(Z, labels)
