@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 Z = RNG.random((15, 3))
 Y = np.sin(4 * Z[:, 0]) + Z[:, 1]
 MODELS = [GaussianProcess(Z, Y, GROUPS, np.log([s, 0.8, 2.0, 1.0, 0.01])) for s in (0.3, 0.6, 1.5)]
-FEASIBILITY = Feasibility(GaussianProcess(Z, np.where(Z[:, 2] > 0.7, -1.0, 1.0), GROUPS, np.zeros(5)))
+FEASIBILITY = Feasibility([GaussianProcess(Z, np.where(Z[:, 2] > 0.7, -1.0, 1.0), GROUPS, np.zeros(5))])
 POINTS = RNG.random((6, 3))
 KINDS: dict[str, dict[str, Any]] = {
     "improvement": {"worth": below(0.2)},

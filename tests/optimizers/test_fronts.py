@@ -171,7 +171,7 @@ def test_gradients_agree_with_finite_differences(m: int) -> None:
     rng = np.random.default_rng(m)
     Z, losses, groups = rng.random((12, 3)), rng.standard_normal((12, m)), np.arange(3)
     theta = np.log([0.5, 0.7, 0.9, 1.0, 1e-3])
-    feasibility = Feasibility(GaussianProcess(Z, np.sign(Z[:, 0] - 0.3), groups, theta))
+    feasibility = Feasibility([GaussianProcess(Z, np.sign(Z[:, 0] - 0.3), groups, theta)])
     acquisition = Fronts(groups, 3, m).improvement(
         Z, losses, np.ones(12, dtype=bool), rng.random((2, 3)), feasibility, rng
     )
