@@ -55,11 +55,8 @@ class Novelty:
         if history is not self._history or len(history) < self._rows:
             self._history, self._rows, self._tried = history, 0, set()
         if self._rows < len(history):
-            X = history.X
-            for row in range(self._rows, len(history)):
-                failure = history.trials[row].failure
-                if failure is None or failure.kind.teaches:
-                    self._tried.add(X[row].tobytes())
+            new = history.X[self._rows :][history.teaches[self._rows :]]
+            self._tried.update(row.tobytes() for row in new)
             self._rows = len(history)
         self._pending = {row.tobytes() for row in history.pending_X}
 

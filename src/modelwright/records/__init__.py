@@ -4,6 +4,7 @@ from modelwright.records.history import History
 from modelwright.records.proposal import Exhausted, Proposal, Ticket, Wait
 from modelwright.records.states import FailureKind, StudyState, TrialState
 from modelwright.records.study import Budget, Component, Objective, SearchSettings, StudySpec
+from modelwright.records.table import TrialTable
 from modelwright.records.trial import Artifact, Failure, Outcome, Provenance, Report, Trial
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Ticket",
     "Trial",
     "TrialState",
+    "TrialTable",
     "Wait",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.records.states import TrialState
 from modelwright.records.study import Objective
+from modelwright.records.table import TrialTable
 from modelwright.records.trial import Report, Trial
 
 if TYPE_CHECKING:
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["History"]
 
+T = TypeVar("T")
 Pending = Sequence[tuple[int, Mapping[str, Any]]]
+
+_ENCODED_AT_ONCE = 1000
+_COMPLETE, _TEACHES = 1, 2  # bits of what a row is worth
 
 
 class History:
@@ -33,20 +39,18 @@ class History:
         The space that configurations are read and encoded with.
     objectives : sequence of Objective
         Their directions turn values into losses.
-
-    Attributes
-    ----------
-    configs : list of dict
-        Configuration of each finished trial, real values.
-    trials : list of Trial
-        The finished trials themselves.
+    table : TrialTable, optional
+        Where its trials are kept: several histories of one study share a table. A new one by default.
     """
 
-    def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
+    def __init__(
+        self, space: Space, objectives: Sequence[Objective], table: TrialTable | None = None
+    ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
-        self.trials: list[Trial] = []
-        self.configs: list[dict[str, Any]] = []
+        self._table = TrialTable() if table is None else table
+        self._numbers = array("q")
+        self._worth = bytearray()
         self._pending: list[dict[str, Any]] = []
         self._pending_numbers: list[int] = []
         self._find_pending: Callable[[], Pending] | None = None
@@ -63,12 +67,19 @@ class History:
         for trial in trials:
             if trial.number in self._row_of or trial.params is None:
                 continue
-            self._row_of[trial.number] = len(self.trials)
-            self.trials.append(trial)
-            if self.space.plain and isinstance(trial.params, dict):
-                self.configs.append(trial.params)  # stored as it is: a copy would only cost memory
-            else:
-                self.configs.append(self.space.load(trial.params))
+            if trial.number not in self._table:
+                self._table[trial.number] = trial
+            self._row_of[trial.number] = len(self._numbers)
+            self._numbers.append(trial.number)
+            self._worth.append(
+                _COMPLETE * (trial.state is TrialState.COMPLETE)
+                | _TEACHES * (trial.failure is None or trial.failure.kind.teaches)
+            )
+
+    def _config(self, number: int) -> dict[str, Any]:
+        params = self._table.params(number)
+        assert params is not None  # such trials are not added
+        return params if self.space.plain else self.space.load(params)
 
     def set_pending(self, pending: Pending | Callable[[], Pending]) -> None:
         """Replace the pending configurations; `pending` holds (number, configuration in JSON form).
@@ -91,7 +102,7 @@ class History:
 
     def respace(self, space: Space) -> History:
         """Return the same rows under another version of the space."""
-        other = History(space, self.objectives)
+        other = History(space, self.objectives, self._table)
         other._reports = self._reports
         other.add(self.trials)
         other._pending_numbers = list(self.pending_numbers)
@@ -101,7 +112,17 @@ class History:
     # reading -----------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self.trials)
+        return len(self._numbers)
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """The finished trials themselves, each made when it is looked at."""
+        return _Made(self._numbers, self._table.__getitem__)
+
+    @property
+    def configs(self) -> Sequence[dict[str, Any]]:
+        """Configuration of each finished trial, real values, made when it is looked at."""
+        return _Made(self._numbers, self._config)
 
     @property
     def pending(self) -> list[dict[str, Any]]:
@@ -122,9 +143,8 @@ class History:
     @property
     def X(self) -> NDArray[np.float64]:
         """Finished configurations in the unit cube, shape (n, d); NaN where a parameter is inactive."""
-        have = len(self._x)
-        if have < len(self.configs):
-            self._x.extend(self.space.encode(self.configs[have:]))
+        for begin in range(len(self._x), len(self), _ENCODED_AT_ONCE):
+            self._x.extend(self.space.encode(self.configs[begin : begin + _ENCODED_AT_ONCE]))
         return self._x.view
 
     @property
@@ -136,23 +156,26 @@ class History:
     def losses(self) -> NDArray[np.float64]:
         """Values with the sign that makes smaller better, shape (n, m); NaN where there is none."""
         have = len(self._losses)
-        if have < len(self.trials):
+        if have < len(self):
             m = len(self.objectives)
-            rows = [trial.values if len(trial.values) == m else (np.nan,) * m for trial in self.trials[have:]]
+            found = map(self._table.results, self._numbers[have:])
+            rows = [values if len(values) == m else (np.nan,) * m for values in found]
             self._losses.extend(np.asarray(rows, dtype=float).reshape(-1, m) * self._signs)
         return self._losses.view
 
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Which rows ended with values of full worth, shape (n,)."""
-        return np.fromiter((t.state is TrialState.COMPLETE for t in self.trials), bool, len(self.trials))
+        return self._are(_COMPLETE)
 
     @property
     def teaches(self) -> NDArray[np.bool_]:
         """Which rows say something about their configuration: all but lost and killed ones, shape (n,)."""
-        return np.fromiter(
-            (t.failure is None or t.failure.kind.teaches for t in self.trials), bool, len(self.trials)
-        )
+        return self._are(_TEACHES)
+
+    def _are(self, bit: int) -> NDArray[np.bool_]:
+        bits = np.frombuffer(bytes(self._worth), np.uint8)
+        return (bits & bit).astype(bool)
 
     def reports(self, number: int, name: str | None = None) -> list[tuple[float, float]]:
         """Return (step, loss) of one trial by step, folds averaged.
@@ -176,6 +199,28 @@ class History:
     def reported(self) -> list[int]:
         """Return the numbers of all trials with reports, ascending."""
         return sorted(self._reports)
+
+
+class _Made(Sequence[T]):
+    """The trials of some numbers, or what is in them, each made when it is looked at."""
+
+    def __init__(self, numbers: Sequence[int], make: Callable[[int], T]) -> None:
+        self._numbers = numbers
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, row: int) -> T: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[T]: ...
+
+    def __getitem__(self, row: int | slice) -> T | list[T]:
+        if isinstance(row, slice):
+            return [self._make(number) for number in self._numbers[row]]
+        return self._make(self._numbers[row])
 
 
 class _Columns:

@@ -530,7 +530,7 @@ class Runner:
         if not why or self._all_failed:
             return
         self._view.refresh()
-        if any(trial.state in _SUCCESSES for trial in self._view.trials.values()):
+        if any(self._view.counts.get(state) for state in _SUCCESSES):
             self._hopeless.succeeded()
             return
         self._all_failed = why

@@ -459,7 +459,7 @@ class Study(StudyFiles):
     def trials(self) -> list[TrialResult]:
         """All trials by number."""
         self._view.refresh()
-        return [self.result(trial) for _, trial in sorted(self._view.trials.items())]
+        return [self.result(trial) for trial in self._view.trials.in_order()]
 
     @property
     def best_trial(self) -> TrialResult:
@@ -486,7 +486,7 @@ class Study(StudyFiles):
         from modelwright.analysis.best import pareto_trials
 
         self._view.refresh()
-        trials = [trial for _, trial in sorted(self._view.trials.items())]
+        trials = self._view.trials.in_order()
         return [self.result(trial) for trial in pareto_trials(trials, self.objectives)]
 
     @property

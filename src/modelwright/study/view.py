@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from modelwright.records import History, Objective, Report, Trial, TrialState
+from modelwright.records import History, Report, Trial, TrialState, TrialTable
 from modelwright.space import Space
 from modelwright.storage.base import Storage, StudyRecord
 from modelwright.study.spaces import SpaceVersions
@@ -40,7 +40,7 @@ class LedgerView:
         The versions of the space.
     space : Space
         The version that optimizers propose from.
-    trials : dict of int to Trial
+    trials : TrialTable
         All trials by number, in no order.
     counts : dict of TrialState to int
         How many trials are in each state.
@@ -51,7 +51,7 @@ class LedgerView:
         self.record = record
         self.space = space
         self.spaces = SpaceVersions(space)
-        self.trials: dict[int, Trial] = {}
+        self.trials = TrialTable()
         self.counts: dict[TrialState, int] = {}
         self._base = space
         self._revision = 0
@@ -60,8 +60,8 @@ class LedgerView:
         self._open: dict[int, Trial] = {}  # waiting or running, with or without a configuration
         self._top = 0  # above all numbers that were issued
         self._reports: dict[int, list[Report]] = {}
-        self._free = History(space, record.spec.objectives)
-        self._proposing = _Prefix(space, record.spec.objectives)
+        self._free = self._new_history(space)
+        self._proposing = _Prefix(self._new_history(space))
         self._deciding: dict[int, _Prefix] = {}
         self._finished_prefix = 0  # all trials below this number are finished
         self._first_with: dict[str, int] = {}  # parameter: the first of these trials that has it
@@ -87,19 +87,19 @@ class LedgerView:
                 self.use_space(self.spaces.newest)
         finished = []
         for trial in changes.trials:
-            known = self.trials.get(trial.number)
+            known = self.trials.state(trial.number)
             self.trials[trial.number] = trial
-            self._count(known, trial)
+            self._count(known, trial.state)
             if trial.state.finished:
                 self._open.pop(trial.number, None)
-                if known is None or not known.state.finished:
+                if known is None or not known.finished:
                     finished.append(trial)
             else:
                 self._open[trial.number] = trial
         # A number that was given back without ever having had a configuration is not a trial any more.
         for number in range(self.record.issued, self._top):
             if number in self._open:
-                self._count(self._open.pop(number), None)
+                self._count(self._open.pop(number).state, None)
                 del self.trials[number]
         self._top = self.record.issued
         finished.sort(key=_order)
@@ -109,9 +109,10 @@ class LedgerView:
         self._free.add_reports(changes.reports)
         self._free.add(trial for trial in finished if self._fits(trial))
         self._note_best(finished)
-        while (trial_ := self.trials.get(self._finished_prefix)) and trial_.state.finished:
-            for name in sorted(trial_.params or ()):
-                self._first_with.setdefault(name, self._finished_prefix)
+        while (state := self.trials.state(self._finished_prefix)) and state.finished:
+            names = self.trials.names(self._finished_prefix)
+            for name in sorted(set(names).difference(self._first_with)):
+                self._first_with[name] = self._finished_prefix
             self._finished_prefix += 1
 
     @property
@@ -157,7 +158,7 @@ class LedgerView:
 
     def _rebuilt(self, space: Space) -> History:
         """Return the history under another version of the space: what lies outside of it is left out."""
-        history = History(space, self.record.spec.objectives)
+        history = self._new_history(space)
         for number, reports in self._reports.items():
             history.add_reports((number, report) for report in reports)
         finished = [t for t in self.trials.values() if t.state.finished and self._fits(t)]
@@ -167,11 +168,14 @@ class LedgerView:
     def _fits(self, trial: Trial) -> bool:
         return not self.spaces.changed or trial.params is None or self.spaces.fits(trial.params)
 
-    def _count(self, before: Trial | None, now: Trial | None) -> None:
+    def _new_history(self, space: Space) -> History:
+        return History(space, self.record.spec.objectives, self.trials)
+
+    def _count(self, before: TrialState | None, now: TrialState | None) -> None:
         if before is not None:
-            self.counts[before.state] -= 1
+            self.counts[before] -= 1
         if now is not None:
-            self.counts[now.state] = self.counts.get(now.state, 0) + 1
+            self.counts[now] = self.counts.get(now, 0) + 1
 
     def _note_best(self, finished: Iterable[Trial]) -> None:
         sign = self.record.spec.objectives[0].sign
@@ -220,7 +224,7 @@ class LedgerView:
         upto = self._upto(number)
         if upto is None:
             return self._free
-        lane = self._deciding.setdefault(self.lane(number), _Prefix(self._base, self.record.spec.objectives))
+        lane = self._deciding.setdefault(self.lane(number), _Prefix(self._new_history(self._base)))
         return self._extended(lane, upto)
 
     def lane(self, number: int) -> int:
@@ -258,7 +262,7 @@ class LedgerView:
 
     def _extended(self, prefix: _Prefix, upto: int) -> History:
         if upto < prefix.upto:  # an older trial than the last one asked about, as after a retry
-            prefix.history, prefix.upto = History(prefix.history.space, prefix.history.objectives), 0
+            prefix.history, prefix.upto = self._new_history(prefix.history.space), 0
         for number in range(prefix.upto, upto):
             prefix.history.add_reports((number, report) for report in self._reports.get(number, ()))
             prefix.history.add([self.trials[number]])
@@ -274,6 +278,6 @@ def _order(trial: Trial) -> tuple[int, int]:
 class _Prefix:
     """The history of exactly the trials below `upto`, by number."""
 
-    def __init__(self, space: Space, objectives: tuple[Objective, ...]) -> None:
-        self.history = History(space, objectives)
+    def __init__(self, history: History) -> None:
+        self.history = history
         self.upto = 0

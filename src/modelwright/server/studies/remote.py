@@ -175,9 +175,9 @@ class RemoteStudy(Study):
         self._view.refresh()
         found: list[Trial] = []
         for number in range(max(after + 1, 0), self._view.record.issued):
-            trial = self._view.trials.get(number)  # one that came from elsewhere may leave a gap before it
-            if trial is not None and state in (None, trial.state):
-                found.append(trial)
+            found_state = self._view.trials.state(number)  # a trial from elsewhere may leave a gap before it
+            if found_state is not None and state in (None, found_state):
+                found.append(self._view.trials[number])
                 if len(found) == limit:
                     break
         return found
