@@ -18,6 +18,7 @@ __all__ = ["OPTIMIZERS", "make_optimizer"]
 OPTIMIZERS = Registry(
     "optimizer",
     {
+        "auto": "modelwright.optimizers.auto:Auto",
         "random": "modelwright.optimizers.random:RandomSearch",
         "quasirandom": "modelwright.optimizers.quasirandom:QuasiRandomSearch",
         "grid": "modelwright.optimizers.grid:GridSearch",

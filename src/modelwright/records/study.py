@@ -163,7 +163,7 @@ class StudySpec:
     name: str
     space: Space
     objectives: tuple[Objective, ...] = (Objective(),)
-    optimizer: Component = Component("tpe")
+    optimizer: Component = Component("auto")
     scheduler: Component | None = None
     seed: int = 0
     deterministic: bool = False

@@ -64,7 +64,7 @@ class Study(StudyFiles):
     seed : int, optional
         All randomness of the study derives from it; drawn and kept by default.
     optimizer : str or Component, optional
-        Who proposes: a name, ``"path/to/file.py:Class"``, or a Component with options; ``"tpe"`` by default.
+        Who proposes: a name, ``"path/to/file.py:Class"``, or a Component with options; ``"auto"`` by default.
     scheduler : str or Component, optional
         Who stops trials early, such as ``"median"``.
     deterministic : bool, default=False
@@ -139,7 +139,7 @@ class Study(StudyFiles):
             name=name if name is not None else f"study-{secrets.token_hex(4)}",
             space=space,
             objectives=objectives_of(direction, directions),
-            optimizer=component_of("tpe" if optimizer is None else optimizer),
+            optimizer=component_of("auto" if optimizer is None else optimizer),
             scheduler=None if scheduler in (None, "none") else component_of(scheduler),
             seed=seed_of(seed),
             deterministic=bool(deterministic),

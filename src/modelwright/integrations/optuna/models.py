@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Models", "Settings"]
 
 _MOST_MODELS = 100
-_SEVERAL = "tpe"
+_SEVERAL = "auto"
 
 
 class Settings:

@@ -26,7 +26,7 @@ class ModelwrightSampler(BaseSampler):
 
     Parameters
     ----------
-    optimizer : str or Component, default="tpe"
+    optimizer : str or Component, default="auto"
         A name, such as ``"gp"``, or a name with options.
     seed : int, optional
         All draws derive from it and from the numbers of the trials, so that a study that is resumed goes on
@@ -57,7 +57,7 @@ class ModelwrightSampler(BaseSampler):
     """
 
     def __init__(
-        self, optimizer: str | Component = "tpe", *, seed: int | None = None, deterministic: bool = False
+        self, optimizer: str | Component = "auto", *, seed: int | None = None, deterministic: bool = False
     ) -> None:
         component = Component(optimizer) if isinstance(optimizer, str) else optimizer
         if not isinstance(component, Component):

@@ -19,7 +19,7 @@ from modelwright.study import Study
 
 __all__ = ["ACTIONS"]
 
-_TPE = Component("tpe")
+_AUTO = Component("auto")
 _UNLIMITED = Budget()
 
 
@@ -30,7 +30,7 @@ class NewStudy:
     name: str
     space: Space
     objectives: Sequence[Objective] = (Objective(),)
-    optimizer: Component = _TPE
+    optimizer: Component = _AUTO
     scheduler: Component | None = None
     seed: int | None = None
     deterministic: bool = False
