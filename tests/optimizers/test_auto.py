@@ -16,7 +16,9 @@ from modelwright.testing.optimizers import OptimizerContract
 ONE = (Objective("loss"),)
 TWO = (Objective("loss"), Objective("size"))
 SPACE = Space(x=Float(0, 1), n=Int(1, 20), kind=Categorical("a", "b", "c"))
-FACTS = Facts(objectives=1, parameters=3, features=5, finished=20, running=1, stale=0, number=21)
+FACTS = Facts(
+    objectives=1, constrained=False, parameters=3, features=5, finished=20, running=1, stale=0, number=21
+)
 
 
 class TestAuto(OptimizerContract):
@@ -50,6 +52,8 @@ def reason(history: History, number: int, objectives: tuple[Objective, ...] = ON
         (replace(FACTS, finished=5_000), {"tpe", "cmaes"}),
         (replace(FACTS, features=500, finished=100), {"tpe", "cmaes"}),
         (replace(FACTS, objectives=6), {"nsga2", "tpe"}),
+        (replace(FACTS, objectives=6, constrained=True), {"tpe"}),
+        (replace(FACTS, finished=5_000, constrained=True), {"tpe"}),
         (replace(FACTS, objectives=2, finished=5_000), {"nsga2", "tpe"}),
         (replace(FACTS, finished=2, running=60), {"quasirandom"}),
         (replace(FACTS, finished=80, stale=40), {"gp", "tpe", "forest"}),

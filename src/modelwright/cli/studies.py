@@ -68,7 +68,8 @@ def _best(study: Study, trials: Sequence[TrialResult]) -> TrialResult | None:
     """Return the first of the best of trials that were read together."""
     from modelwright.analysis.best import pareto_trials
 
-    found = pareto_trials([trial.record for trial in trials], study.objectives)
+    records = [trial.record for trial in trials]
+    found = pareto_trials(records, study.objectives, study.spec.outcome_constraints or ())
     return study.result(found[0]) if found else None
 
 
@@ -119,6 +120,9 @@ def show(
     typer.echo(clean(f"optimizer {study.spec.optimizer.name}, seed {study.spec.seed}"))
     typer.echo("trials: " + (", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "none"))
     best = _best(study, trials)
+    bounds = record.spec.outcome_constraints or ()
+    if bounds:
+        typer.echo(clean("has to meet: " + ", ".join(map(str, bounds))))
     if best is not None:
         values = ", ".join(number(v) for v in best.values)
         typer.echo(clean(f"best: trial {best.number}, {values}: {dict(best.params)}"))
@@ -133,11 +137,23 @@ def show(
                 ", ".join(number(value) for value in trial.values) or "-",
                 seconds(trial.record.duration_s),
                 str(dict(trial.params)),
-                failure_text(trial.failure),
+                failure_text(trial.failure) or ", ".join(_broken(record, trial)),
             )
             for trial, state in zip(trials, states, strict=True)
         ],
     )
+
+
+def _broken(record: StudyRecord, trial: TrialResult) -> list[str]:
+    """Return the outcome constraints that a complete trial breaks, each with how far it is off."""
+    from modelwright.records import TrialState
+    from modelwright.records.outcomes import violations_of
+
+    bounds = record.spec.outcome_constraints or ()
+    if trial.state is not TrialState.COMPLETE:
+        return []
+    off = violations_of(trial.record, record.spec.objectives, bounds)
+    return [f"{bound} by {number(far)}" for bound, far in zip(bounds, off, strict=True) if not far <= 0]
 
 
 def _as_json(
@@ -148,6 +164,7 @@ def _as_json(
         "optimizer": record.spec.optimizer.name,
         "seed": record.spec.seed,
         "directions": [objective.direction for objective in record.spec.objectives],
+        "outcome_constraints": [str(bound) for bound in record.spec.outcome_constraints or ()],
         "counts": counts,
         "trials": [
             {
@@ -158,6 +175,7 @@ def _as_json(
                 "params": dict(trial.record.params or {}),
                 "duration_s": trial.record.duration_s,
                 "failure": None if trial.failure is None else trial.failure.message,
+                "breaks": _broken(record, trial),
             }
             for trial in trials
         ],

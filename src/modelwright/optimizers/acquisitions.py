@@ -19,6 +19,7 @@ from modelwright.errors import InputError
 from modelwright.numerics.gaussian_process import GaussianProcess
 from modelwright.numerics.improvement import log_expected_improvement
 from modelwright.optimizers.feasibility import Feasibility
+from modelwright.optimizers.outcomes import AllOf
 
 __all__ = ["ACQUISITIONS", "Aim", "Worth", "WorthOf", "below", "bound", "decayed"]
 
@@ -42,8 +43,8 @@ class Worth:
         Of the values; they count alike.
     worth : callable
         What a value with a mean and a variance is worth.
-    feasibility : Feasibility or None
-        Where trials come to a value; None where none has failed.
+    feasibility : Feasibility, AllOf or None
+        Where trials come to a value and meet what they have to; None where all did.
     in_logs : bool
         Worths are logarithms: it is what they are logarithms of that is averaged.
     as_power : bool
@@ -52,7 +53,7 @@ class Worth:
 
     models: Sequence[GaussianProcess]
     worth: WorthOf
-    feasibility: Feasibility | None = None
+    feasibility: Feasibility | AllOf | None = None
     in_logs: bool = True
     as_power: bool = False
 
@@ -142,7 +143,7 @@ class Aim:
         models: Sequence[GaussianProcess],
         least: float,
         n: int,
-        feasibility: Feasibility | None,
+        feasibility: Feasibility | AllOf | None,
         rng: Generator,
     ) -> tuple[Worth, str]:
         """Return what is looked for after n trials of which `least` is the best, and its name."""

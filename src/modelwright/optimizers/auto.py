@@ -54,7 +54,7 @@ class Auto:
     "gp (few trials): the space's default first"
     """
 
-    abilities = Abilities(multi_objective=True)
+    abilities = Abilities(multi_objective=True, outcome_constraints=True)
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class Auto:
         losses = self._evidence.losses
         return Facts(
             objectives=len(self._objectives),
+            constrained=bool(history.outcome_constraints),
             parameters=len(self._space),
             features=self._features,
             finished=len(losses),

@@ -45,6 +45,8 @@ class Abilities:
         Results influence its proposals.
     fidelity : bool
         Chooses fidelities itself.
+    outcome_constraints : bool
+        Uses how far trials are from what they have to measure.
     proposes : bool
         Proposes anything; a study with one that does not runs only what is enqueued.
     """
@@ -56,6 +58,7 @@ class Abilities:
     infinite: bool = True
     learns: bool = True
     fidelity: bool = False
+    outcome_constraints: bool = False
     proposes: bool = True
 
 

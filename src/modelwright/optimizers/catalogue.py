@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from modelwright._base.options import accepted_options, check_options
 from modelwright._base.registry import Registry
+from modelwright.errors import AbilityError
 from modelwright.optimizers.base import Optimizer
-from modelwright.records import Component, Objective
+from modelwright.records import Component, Objective, OutcomeConstraint
 
 if TYPE_CHECKING:
     from modelwright.space import Space
@@ -49,6 +50,7 @@ def make_optimizer(
     *,
     deterministic: bool = False,
     seed: int = 0,
+    outcome_constraints: Sequence[OutcomeConstraint] | None = None,
     **options: Any,
 ) -> Optimizer:
     """Build an optimizer from its name.
@@ -66,6 +68,8 @@ def make_optimizer(
     seed : int, default=0
         The study's, for optimizers that need one beyond their tickets' generators; an option ``seed`` of
         the component comes before it.
+    outcome_constraints : sequence of OutcomeConstraint, optional
+        What trials have to measure, as the histories it is asked with have it.
     **options
         More options; they come before those of the component.
 
@@ -76,7 +80,7 @@ def make_optimizer(
     InputError
         An option that the optimizer does not take.
     AbilityError
-        It cannot handle this space or these objectives.
+        It cannot handle this space, these objectives or outcome constraints.
 
     Examples
     --------
@@ -94,4 +98,11 @@ def make_optimizer(
     if known is None or "seed" in known:
         given.setdefault("seed", seed)
     given["deterministic"] = deterministic
-    return cast(Optimizer, factory(space, tuple(objectives), **given))
+    optimizer = cast(Optimizer, factory(space, tuple(objectives), **given))
+    can = optimizer.abilities
+    if outcome_constraints and can.learns and not can.outcome_constraints:
+        raise AbilityError(
+            f"the optimizer {component.name!r} does not know of outcome constraints.",
+            hint="Take 'gp' or 'tpe', which do.",
+        )
+    return optimizer

@@ -26,6 +26,8 @@ class Facts:
     ----------
     objectives, parameters : int
         How many there are.
+    constrained : bool
+        There are outcome constraints.
     features : int
         Columns of a kernel: one for each number, one for each choice of a parameter.
     finished, running : int
@@ -37,6 +39,7 @@ class Facts:
     """
 
     objectives: int
+    constrained: bool
     parameters: int
     features: int
     finished: int
@@ -58,9 +61,9 @@ def choose(facts: Facts) -> Choice:
 
     Examples
     --------
-    >>> choose(Facts(1, 5, 5, finished=20, running=1, stale=0, number=21))
+    >>> choose(Facts(1, False, 5, 5, finished=20, running=1, stale=0, number=21))
     Choice(name='gp', why='few trials')
-    >>> choose(Facts(1, 5, 5, finished=5000, running=1, stale=0, number=5002)).name
+    >>> choose(Facts(1, False, 5, 5, finished=5000, running=1, stale=0, number=5002)).name
     'tpe'
     """
     if not facts.parameters:
@@ -83,4 +86,6 @@ def choose(facts: Facts) -> Choice:
 
 def _alternate(facts: Facts, names: tuple[str, ...], why: str, each: int = 1) -> Choice:
     """Return one of several by the trial's number: no single one is best everywhere."""
+    if facts.constrained:
+        names = ("tpe",)  # which knows of outcome constraints
     return Choice(names[facts.number // each % len(names)], why)

@@ -24,7 +24,7 @@ __all__ = ["Feasibility"]
 
 Floats = NDArray[np.float64]
 
-_LATENT_NOISE = 0.1  # a variance: how sharp the border is
+_LATENT_NOISE = 0.1  # failures have no sharp border
 
 
 class Feasibility:
@@ -34,10 +34,13 @@ class Feasibility:
     ----------
     processes : sequence of GaussianProcess
         Of the labels, one for each way to fail.
+    noise : float, default=0.1
+        A variance: how sharp the border is.
     """
 
-    def __init__(self, processes: Sequence[GaussianProcess]) -> None:
+    def __init__(self, processes: Sequence[GaussianProcess], noise: float = _LATENT_NOISE) -> None:
         self._processes = processes
+        self._noise = noise
 
     def log_probability(self, Z: Floats) -> Floats:
         """Return the values at the rows of features `Z`, shape (m, p)."""
@@ -46,7 +49,7 @@ class Feasibility:
         total = np.zeros(len(Z))
         for process in self._processes:
             mean, variance = process.predict(Z)
-            total += log_ndtr(mean / np.sqrt(variance + _LATENT_NOISE))
+            total += log_ndtr(mean / np.sqrt(variance + self._noise))
         return total
 
     def with_gradient(self, z: Floats) -> tuple[float, Floats]:
@@ -56,7 +59,7 @@ class Feasibility:
         total, slope = 0.0, np.zeros(len(z))
         for process in self._processes:
             mean, variance, by_mean, by_variance = process.predict_with_gradients(z)
-            sd = np.sqrt(variance + _LATENT_NOISE)
+            sd = np.sqrt(variance + self._noise)
             u = mean / sd
             value = float(log_ndtr(u))
             hazard = np.exp(-0.5 * u * u - 0.5 * np.log(2 * np.pi) - value)  # phi / Phi

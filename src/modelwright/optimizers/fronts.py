@@ -18,6 +18,7 @@ from modelwright.numerics.front_improvement import HypervolumeImprovement
 from modelwright.numerics.gaussian_process import GaussianProcess
 from modelwright.numerics.pareto import best_first, nondominated
 from modelwright.optimizers.feasibility import Feasibility
+from modelwright.optimizers.outcomes import AllOf
 from modelwright.optimizers.surrogate import Modelling, Surrogate
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ class FrontImprovement:
         Of each objective that counts.
     improvement : HypervolumeImprovement
         Of their values.
-    feasibility : Feasibility or None
+    feasibility : Feasibility, AllOf or None
         Where trials come to values; None where none has failed.
     """
 
     models: Sequence[GaussianProcess]
     improvement: HypervolumeImprovement
-    feasibility: Feasibility | None
+    feasibility: Feasibility | AllOf | None
 
     def __call__(self, Z: Floats) -> Floats:
         """Return the values at the rows of features `Z`, shape (r, p)."""
@@ -93,7 +94,7 @@ class Fronts:
         losses: Floats,
         complete: NDArray[np.bool_],
         running: Floats,
-        feasibility: Feasibility | None,
+        feasibility: Feasibility | AllOf | None,
         rng: Generator,
     ) -> FrontImprovement:
         """Return what a point is worth.
@@ -105,17 +106,18 @@ class Fronts:
         losses : array, shape (n, m)
             Their losses.
         complete : array of bool, shape (n,)
-            Which of them may be on the front; the others, of pruned trials, are guesses.
+            Which of them may be on the front: not pruned trials, whose losses are guesses, nor those that
+            break constraints.
         running : array, shape (q, p)
             Features of what runs: it is believed to end at the models' means, which count as found.
-        feasibility : Feasibility or None
+        feasibility : Feasibility, AllOf or None
             As in `FrontImprovement`.
         rng : Generator
             Draws some of many objectives.
         """
         drawn = _drawn(losses.shape[1], rng)
-        fitted = [self._surrogates[j].model(Z, losses[:, j]) for j in drawn.tolist()]
-        models, found = [model for model, _ in fitted], np.stack([y for _, y in fitted], axis=1)
+        fitted = [self._surrogates[j].models(Z, losses[:, j]) for j in drawn.tolist()]
+        models, found = [model for [model], _ in fitted], np.stack([y for _, y in fitted], axis=1)
         found = found[complete] if complete.any() else found
         if len(running):
             believed = np.stack([model.predict(running)[0] for model in models], axis=1)

@@ -25,10 +25,12 @@ from modelwright.optimizers.feasibility import Feasibility
 from modelwright.optimizers.features import Features
 from modelwright.optimizers.fronts import Fronts
 from modelwright.optimizers.novelty import Novelty
+from modelwright.optimizers.outcomes import AllOf, Outcomes, is_met
 from modelwright.optimizers.searching import Acquisition, Search, config_at
 from modelwright.optimizers.starting import Starting
 from modelwright.optimizers.surrogate import Modelling, Surrogate
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
+from modelwright.records.outcomes import how_far_off
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["GCP", "GP"]
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Sought = tuple[Acquisition, NDArray[np.intp], str]
+"""What a point is worth, rows with good values, the best first, and what is sought in words."""
 
 _MOST_FAILED = 200  # of the newest failures, so many are believed to have ended at the model's mean
 _KNOWN = 10  # of the best configurations, around which points are drawn
@@ -112,7 +117,7 @@ class GP:
     True
     """
 
-    abilities = Abilities(multi_objective=True)
+    abilities = Abilities(multi_objective=True, outcome_constraints=True)
     _default_transform = "winsor"
 
     def __init__(
@@ -150,6 +155,7 @@ class GP:
         self._labels: defaultdict[str, Surrogate] = defaultdict(
             lambda: Surrogate(self._features.groups, len(space))
         )
+        self._outcomes = Outcomes(self._features.groups, len(space))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -174,43 +180,66 @@ class GP:
         if instead is not None:
             return instead
         rows, X = self._evidence.valued, history.X
-        # A failure brings no value; without one to believe in, the search would come back for ever.
-        without = [history.pending_X, X[self._evidence.failed[-_MOST_FAILED:]]]
-        if batch:
-            without.append(self._space.encode(batch))
-        find = self._improvement if self._single else self._front_improvement
-        acquisition, best, sought = find(X, self._features(np.vstack(without)), ticket.rng)
+        acquisition, best, sought = self._sought(history, self._without_value(history, batch), ticket.rng)
         row = self._search.best(acquisition, X[rows[best]], ticket.rng, self._may_propose, standing.belief)
         if row is None:
             return self._space.sample(ticket.rng), "random: what the model proposes is used"
         return config_at(self._space, row), f"{sought} after {len(rows)} trials{standing.note}"
 
+    def _without_value(self, history: History, batch: list[dict[str, Any]]) -> Floats:
+        """Return the features of what runs, and of what has failed.
+
+        A failure brings no value; without one to believe in, the search would come back for ever.
+        """
+        parts = [history.pending_X, history.X[self._evidence.failed[-_MOST_FAILED:]]]
+        if batch:
+            parts.append(self._space.encode(batch))
+        return self._features(np.vstack(parts))
+
+    def _sought(self, history: History, believed: Floats, rng: Generator) -> Sought:
+        """Return what a point is worth, the rows with the best values, the best first, and its name."""
+        rows, X = self._evidence.valued, history.X
+        violations = history.violations[rows]
+        beliefs = self._feasibility(X) + self._outcomes.feasibility(
+            self._features(X[rows]), violations, believed
+        )
+        met, all_of = is_met(violations), AllOf(beliefs) if beliefs else None
+        if met.any() or all_of is None:
+            find = self._improvement if self._single else self._front_improvement
+            return find(X, believed, met, all_of, rng)
+        off = [how_far_off(row, history.outcome_constraints) for row in violations.tolist()]
+        best = np.argsort(off, kind="stable")[:_KNOWN]
+        return all_of, best, "most likely to meet the constraints, which nothing did,"
+
     def _improvement(
-        self, X: Floats, believed: Floats, rng: Generator
-    ) -> tuple[Acquisition, NDArray[np.intp], str]:
-        """Return what a point is worth, the rows with the best values, the best first, and what is sought."""
+        self, X: Floats, believed: Floats, met: Mask, feasibility: AllOf | None, rng: Generator
+    ) -> Sought:
+        """Return what to seek with one objective; `met` tells which rows with values count as found."""
         rows, losses = self._evidence.valued, self._evidence.losses
-        models, least = self._values.models(self._features(X[rows]), losses)
+        models, y = self._values.models(self._features(X[rows]), losses)
         models = [model.believing(believed) for model in models]
-        acquisition, sought = self._aim(models, least, len(rows), self._feasibility(X), rng)
-        return acquisition, np.argsort(losses, kind="stable")[:_KNOWN], sought
+        least = float(y[met].min() if met.any() else y.min())
+        acquisition, sought = self._aim(models, least, len(rows), feasibility, rng)
+        return acquisition, np.lexsort((losses, ~met))[:_KNOWN], sought
 
     def _front_improvement(
-        self, X: Floats, believed: Floats, rng: Generator
-    ) -> tuple[Acquisition, NDArray[np.intp], str]:
+        self, X: Floats, believed: Floats, met: Mask, feasibility: AllOf | None, rng: Generator
+    ) -> Sought:
         """Return the same for several objectives."""
-        losses, complete = self._evidence.all_losses, self._evidence.complete
-        Z, feasibility = self._features(X[self._evidence.valued]), self._feasibility(X)
-        acquisition = self._fronts.improvement(Z, losses, complete, believed, feasibility, rng)
-        best = self._fronts.best(losses, _KNOWN, rng)
+        losses, counts = self._evidence.all_losses, self._evidence.complete & met
+        Z = self._features(X[self._evidence.valued])
+        acquisition = self._fronts.improvement(Z, losses, counts, believed, feasibility, rng)
+        found = np.flatnonzero(met if met.any() else ~met)
+        best = found[self._fronts.best(losses[found], _KNOWN, rng)]
         return acquisition, best, "largest expected improvement of the front"
 
-    def _feasibility(self, X: Floats) -> Feasibility | None:
+    def _feasibility(self, X: Floats) -> list[Feasibility]:
+        """Return where trials come to values, if any has failed."""
         processes = [
             self._labels[way.name].process(self._features(X[way.rows]), np.where(way.works, 1.0, -1.0))
             for way in self._evidence.ways_to_fail
         ]
-        return Feasibility(processes) if processes else None
+        return [Feasibility(processes)] if processes else []
 
     def _may_propose(self, row: Floats) -> bool:
         return not self._deterministic or self._novelty.is_new(config_at(self._space, row))

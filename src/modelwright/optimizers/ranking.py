@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from modelwright.numerics.pareto import best_first
 from modelwright.records import History, Objective, Trial, TrialState
+from modelwright.records.outcomes import how_far_off
 
 __all__ = ["Ranking", "Split"]
 
@@ -33,7 +34,7 @@ class _Known:
 
     history: History
     rows: int = 0
-    complete: list[tuple[float, int]] = field(default_factory=list)  # (loss, row), ascending
+    complete: list[tuple[float, float, int]] = field(default_factory=list)  # (how far off, loss, row)
     pruned: list[tuple[float, float, int]] = field(default_factory=list)  # (-last step, loss, row), ascending
     failed: list[int] = field(default_factory=list)
     taught: list[int] = field(default_factory=list)  # all of these, ascending
@@ -43,6 +44,7 @@ class Ranking:
     """Splits the rows that teach into good and bad ones.
 
     Complete trials come first, by loss; with several objectives front by front, the least crowded first.
+    Those that break outcome constraints follow those that meet all, by how far they are off.
     Pruned ones follow: who came farther is better, then whose last report is lower. Failures that teach are
     always bad, and so is a value that is NaN. Lost and killed trials are left out.
 
@@ -68,7 +70,7 @@ class Ranking:
         known = self._catch_up(history)
         n_good = min(n_good, len(known.complete) + len(known.pruned))
         n_best = n_good + self._max_bad // 2
-        complete = (row for _, row in known.complete) if self._single else self._by_fronts(known, n_best)
+        complete = (row for *_, row in known.complete) if self._single else self._by_fronts(known, n_best)
         best = list(islice(chain(complete, (row for _, _, row in known.pruned), known.failed), n_best))
         taken = set(best)
         others = (row for row in reversed(known.taught) if row not in taken)
@@ -76,8 +78,9 @@ class Ranking:
         return Split(_as_rows(best[:n_good]), _as_rows(best[n_good:] + newest[::-1]))
 
     def _by_fronts(self, known: _Known, at_least: int) -> list[int]:
-        rows = np.array(sorted(row for _, row in known.complete), dtype=np.intp)
-        return list(rows[best_first(known.history.losses[rows], at_least)].tolist())
+        rows = np.array(sorted(row for off, _, row in known.complete if off == 0), dtype=np.intp)
+        ranked = rows[best_first(known.history.losses[rows], at_least)].tolist()
+        return [*ranked, *(row for off, _, row in known.complete if off > 0)]
 
     def _catch_up(self, history: History) -> _Known:
         known = self._known
@@ -94,7 +97,9 @@ class Ranking:
             return
         known.taught.append(row)
         if trial.state is TrialState.COMPLETE and not np.isnan(losses).any():
-            insort(known.complete, (float(losses[0]), row))
+            bounds = known.history.outcome_constraints
+            off = how_far_off(known.history.violations[row].tolist(), bounds) if bounds else 0.0
+            insort(known.complete, (off, float(losses[0]), row))
         elif trial.state is TrialState.PRUNED:
             reports = known.history.reports(trial.number)
             step, loss = reports[-1] if reports else (-inf, float(losses[0]))

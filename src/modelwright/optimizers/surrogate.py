@@ -102,21 +102,14 @@ class Surrogate:
         self._drawn: dict[int, list[Floats]] = {}
         self._seen: tuple[Floats, Floats] | None = None
 
-    def models(self, Z: Floats, losses: Floats) -> tuple[list[GaussianProcess], float]:
-        """Return processes of transformed losses that count alike, and the least of the transformed."""
+    def models(self, Z: Floats, losses: Floats) -> tuple[list[GaussianProcess], Floats]:
+        """Return processes of transformed losses that count alike, and all of these losses, shape (n,)."""
         self._forget_another_history(Z, losses)
         name = self._transform(Z, losses)
         thetas = self._thetas(Z, losses, name) if self._how.drawn else [self._mode(Z, losses, name)]
         y = TRANSFORMS[name](losses).y
         kept = _kept(losses, _MOST_ROWS_DRAWN if self._how.drawn else _MOST_ROWS)
-        return [self._process(Z[kept], y[kept], theta) for theta in thetas], float(y.min())
-
-    def model(self, Z: Floats, losses: Floats) -> tuple[GaussianProcess, Floats]:
-        """Return the process with hyperparameters at their mode, and all transformed losses, shape (n,)."""
-        self._forget_another_history(Z, losses)
-        name = self._transform(Z, losses)
-        y, kept = TRANSFORMS[name](losses).y, _kept(losses, _MOST_ROWS)
-        return self._process(Z[kept], y[kept], self._mode(Z, losses, name)), y
+        return [self._process(Z[kept], y[kept], theta) for theta in thetas], y
 
     def process(self, Z: Floats, labels: Floats) -> GaussianProcess:
         """Return the process of labels as they are."""

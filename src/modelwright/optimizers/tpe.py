@@ -90,7 +90,7 @@ class TPE:
     True
     """
 
-    abilities = Abilities(multi_objective=True)
+    abilities = Abilities(multi_objective=True, outcome_constraints=True)
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Immutable values that the ledger, the optimizers and the engine pass to one another."""
 
 from modelwright.records.history import History
+from modelwright.records.outcomes import OutcomeConstraint
 from modelwright.records.proposal import Exhausted, Proposal, Ticket, Wait
 from modelwright.records.states import FailureKind, StudyState, TrialState
 from modelwright.records.study import Budget, Component, Objective, SearchSettings, StudySpec
@@ -17,6 +18,7 @@ __all__ = [
     "History",
     "Objective",
     "Outcome",
+    "OutcomeConstraint",
     "Proposal",
     "Provenance",
     "Report",

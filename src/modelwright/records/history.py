@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.records.outcomes import OutcomeConstraint, violations_of
 from modelwright.records.states import TrialState
 from modelwright.records.study import Objective
 from modelwright.records.table import TrialTable
@@ -39,15 +40,22 @@ class History:
         The space that configurations are read and encoded with.
     objectives : sequence of Objective
         Their directions turn values into losses.
+    outcome_constraints : sequence of OutcomeConstraint, optional
+        What trials have to measure.
     table : TrialTable, optional
         Where its trials are kept: several histories of one study share a table. A new one by default.
     """
 
     def __init__(
-        self, space: Space, objectives: Sequence[Objective], table: TrialTable | None = None
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        outcome_constraints: Sequence[OutcomeConstraint] | None = None,
+        table: TrialTable | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
+        self.outcome_constraints = tuple(outcome_constraints or ())
         self._table = TrialTable() if table is None else table
         self._numbers = array("q")
         self._worth = bytearray()
@@ -59,6 +67,7 @@ class History:
         self._signs = np.array([objective.sign for objective in self.objectives])
         self._x = _Columns(len(space))
         self._losses = _Columns(len(self.objectives))
+        self._violations = _Columns(len(self.outcome_constraints))
 
     # filling -----------------------------------------------------------------------------------------
 
@@ -102,7 +111,7 @@ class History:
 
     def respace(self, space: Space) -> History:
         """Return the same rows under another version of the space."""
-        other = History(space, self.objectives, self._table)
+        other = History(space, self.objectives, self.outcome_constraints, self._table)
         other._reports = self._reports
         other.add(self.trials)
         other._pending_numbers = list(self.pending_numbers)
@@ -162,6 +171,22 @@ class History:
             rows = [values if len(values) == m else (np.nan,) * m for values in found]
             self._losses.extend(np.asarray(rows, dtype=float).reshape(-1, m) * self._signs)
         return self._losses.view
+
+    @property
+    def violations(self) -> NDArray[np.float64]:
+        """How far each outcome constraint is broken, shape (n, c); at most 0 where met, NaN where unknown."""
+        if not self.outcome_constraints:
+            return np.empty((len(self), 0))
+        have = len(self._violations)
+        if have < len(self.trials):
+            new = [
+                violations_of(trial, self.objectives, self.outcome_constraints)
+                for trial in self.trials[have:]
+            ]
+            self._violations.extend(
+                np.asarray(new, dtype=float).reshape(len(new), len(self.outcome_constraints))
+            )
+        return self._violations.view
 
     @property
     def complete(self) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelwright.errors import InputError
+from modelwright.records.outcomes import OutcomeConstraint
 
 if TYPE_CHECKING:
     from modelwright.space import Space
@@ -158,6 +159,8 @@ class StudySpec:
         The data set that the study searches models for.
     search : SearchSettings
         For studies over methods.
+    outcome_constraints : tuple of OutcomeConstraint, optional
+        What trials have to measure to count as best; None where there are none.
     """
 
     name: str
@@ -176,6 +179,7 @@ class StudySpec:
     description: str = ""
     dataset_id: int | None = None
     search: SearchSettings = SearchSettings()
+    outcome_constraints: tuple[OutcomeConstraint, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.name)

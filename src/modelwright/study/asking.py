@@ -24,6 +24,7 @@ from modelwright.storage.base import Claim, Finish, NoClaim, Storage, StudyRecor
 from modelwright.study.argument import trial_argument
 from modelwright.study.enqueued import give_number_back
 from modelwright.study.leases import LeaseKeeper
+from modelwright.study.outcomes import measured
 from modelwright.study.proposing import Proposer
 from modelwright.study.trial import RunningTrial
 from modelwright.study.values import last_values, read_values
@@ -132,6 +133,7 @@ class AskedTrials:
         outcome = Outcome(
             state, result, failure, user_attrs=asked.attrs, duration_s=time.monotonic() - asked.started
         )
+        outcome = measured(outcome, self._view.record.spec)
         if asked.reports:
             self._storage.report(asked.claim, asked.reports)
         if asked.files:

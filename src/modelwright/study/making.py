@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from modelwright._base.seeds import fresh_seed
 from modelwright.errors import InputError
 from modelwright.optimizers import make_optimizer
-from modelwright.records import Component, Objective, StudySpec, TrialState
+from modelwright.records import Component, Objective, OutcomeConstraint, StudySpec, TrialState
 
-__all__ = ["check_parts", "component_of", "objectives_of", "seed_of", "trial_state_of"]
+__all__ = ["check_parts", "component_of", "constraints_of", "objectives_of", "seed_of", "trial_state_of"]
 
 
 def objectives_of(
@@ -34,10 +34,29 @@ def objectives_of(
     return tuple(Objective(f"value_{i}", item) for i, item in enumerate(directions))  # type: ignore[arg-type]
 
 
+def constraints_of(
+    given: Sequence[str | OutcomeConstraint] | str | None,
+) -> tuple[OutcomeConstraint, ...] | None:
+    """Return outcome constraints from texts such as ``"latency <= 20"``; None where there are none."""
+    if isinstance(given, str):
+        given = [given]
+    if given is not None and not isinstance(given, Sequence):
+        raise InputError(f"expected a list of outcome constraints such as 'latency <= 20', got {given!r}.")
+    found = [
+        item if isinstance(item, OutcomeConstraint) else OutcomeConstraint.parse(item) for item in given or ()
+    ]
+    return tuple(found) or None
+
+
 def check_parts(spec: StudySpec) -> None:
     """Build the optimizer and the scheduler, so that what they cannot do is refused before a study exists."""
     make_optimizer(
-        spec.optimizer, spec.space, spec.objectives, deterministic=spec.deterministic, seed=spec.seed
+        spec.optimizer,
+        spec.space,
+        spec.objectives,
+        deterministic=spec.deterministic,
+        seed=spec.seed,
+        outcome_constraints=spec.outcome_constraints,
     )
     if spec.scheduler is not None:
         from modelwright.schedulers import make_scheduler

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from modelwright.execution.base import End, EndKind
-from modelwright.records import Failure, FailureKind, Outcome, TrialState
+from modelwright.records import Failure, FailureKind, Outcome, OutcomeConstraint, StudySpec, TrialState
+from modelwright.records.outcomes import measured_of
 
-__all__ = ["outcome_of"]
+__all__ = ["measured", "outcome_of"]
 
 # An objective may keep limits of its own; what it raises then tells optimizers the same as ours.
 _BY_TYPE = {"builtins.MemoryError": FailureKind.MEMORY, "builtins.TimeoutError": FailureKind.TIMEOUT}
@@ -86,6 +89,44 @@ def outcome_of(
         log_location=log_location,
         cost=cost,
     )
+
+
+def measured(outcome: Outcome, spec: StudySpec) -> Outcome:
+    """Return the outcome, failed if it is complete without a finite number for each outcome constraint.
+
+    Examples
+    --------
+    >>> from modelwright.records import OutcomeConstraint
+    >>> from modelwright.space import Space
+    >>> spec = StudySpec("s", Space(), outcome_constraints=(OutcomeConstraint("latency", "<=", 20.0),))
+    >>> measured(Outcome(TrialState.COMPLETE, (1.0,)), spec).failure.kind
+    <FailureKind.INVALID: 'invalid'>
+    """
+    if outcome.state is not TrialState.COMPLETE:
+        return outcome
+    for bound in spec.outcome_constraints or ():
+        value = measured_of(
+            bound.metric, spec.objectives, outcome.values, outcome.metrics, outcome.user_attrs
+        )
+        failure = _unmeasured(bound, value)
+        if failure is not None:
+            return replace(outcome, state=TrialState.FAILED, values=(), failure=failure)
+    return outcome
+
+
+def _unmeasured(bound: OutcomeConstraint, value: Any) -> Failure | None:
+    what = f"the metric {bound.metric!r} of the constraint '{bound}'"
+    if value is None:
+        message = (
+            f"{what} is missing; return Result(value, metrics=...), or set trial.user_attrs[{bound.metric!r}]"
+        )
+        return Failure(FailureKind.INVALID, message, "E_METRIC")
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        message = f"{what}: expected a number, got {type(value).__name__} {str(value)[:40]}"
+        return Failure(FailureKind.INVALID, message, "E_METRIC")
+    if not math.isfinite(value):
+        return Failure(FailureKind.NAN, f"{what} is {value}, not a finite number", "E_NONFINITE")
+    return None
 
 
 def _failure_from(item: Mapping[str, str]) -> Failure:

@@ -179,6 +179,7 @@ class Proposer:
             spec.objectives,
             deterministic=spec.deterministic,
             seed=spec.seed,
+            outcome_constraints=spec.outcome_constraints,
         )
 
     def _write(self, claim: Claim, answer: Considered, *, unique: bool) -> int | None:

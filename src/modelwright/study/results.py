@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from modelwright._base.clock import from_us
 from modelwright._base.optional import require
-from modelwright.records import Failure, Trial, TrialState
+from modelwright.records import Failure, StudySpec, Trial, TrialState
+from modelwright.records.outcomes import how_far_off, violations_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +87,20 @@ class TrialResult:
     def duration(self) -> timedelta | None:
         """How long its last attempt took."""
         return None if self.record.duration_s is None else timedelta(seconds=self.record.duration_s)
+
+
+def why_no_best(name: str, spec: StudySpec, trials: Iterable[Trial]) -> str:
+    """Return why a study has no best trial: none is complete, or none meets the outcome constraints."""
+    bounds = spec.outcome_constraints or ()
+    off = [
+        (how_far_off(violations_of(trial, spec.objectives, bounds), bounds), trial.number)
+        for trial in trials
+        if trial.state is TrialState.COMPLETE
+    ]
+    if not off:
+        return f"no trial of {name!r} is complete yet."
+    wanted = ", ".join(map(str, bounds))
+    return f"no complete trial of {name!r} meets {wanted}; trial {min(off)[1]} comes nearest."
 
 
 def _local(moment_us: int | None) -> datetime | None:

@@ -49,7 +49,7 @@ from modelwright.study.callbacks import Callback
 from modelwright.study.enqueued import EnqueuedOnly, give_number_back
 from modelwright.study.hopeless import Hopeless
 from modelwright.study.leases import LeaseKeeper
-from modelwright.study.outcomes import outcome_of
+from modelwright.study.outcomes import measured, outcome_of
 from modelwright.study.proposing import Proposer
 from modelwright.study.publishing import TrialFiles
 from modelwright.study.signals import Interrupts
@@ -506,6 +506,7 @@ class Runner:
             user_attrs=attempt.attrs,
             log_location="" if folder is None else str(folder),
         )
+        outcome = measured(outcome, self._view.record.spec)
         return outcome if attempt.publication is None else attempt.publication.added_to(outcome)
 
     def _look_at_failure(self, number: int, attempt: Attempt, failure: Failure) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelwright._base.jsonform import canonical
 from modelwright.errors import StudyExistsError
-from modelwright.records import Component, StudySpec
+from modelwright.records import Component, OutcomeConstraint, StudySpec
 from modelwright.space import Space
 from modelwright.storage.base import StudyRecord
 
@@ -68,6 +68,8 @@ def _form(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if isinstance(value, Component):
         return f"{value.name} {dict(value.options)}" if value.options else value.name
+    if isinstance(value, tuple) and isinstance(value[0], OutcomeConstraint):
+        return ", ".join(map(str, value))
     if isinstance(value, tuple):
         return ", ".join(f"{objective.direction} {objective.name}" for objective in value)
     return "none" if value is None else str(value)

@@ -14,6 +14,7 @@ from modelwright.records import (
     Budget,
     Component,
     Objective,
+    OutcomeConstraint,
     SearchSettings,
     StudySpec,
     StudyState,
@@ -25,10 +26,17 @@ from modelwright.storage import Storage, open_existing, open_storage
 from modelwright.storage.base import StudyRecord
 from modelwright.study.asking import AskedTrials
 from modelwright.study.files import StudyFiles
-from modelwright.study.making import check_parts, component_of, objectives_of, seed_of, trial_state_of
+from modelwright.study.making import (
+    check_parts,
+    component_of,
+    constraints_of,
+    objectives_of,
+    seed_of,
+    trial_state_of,
+)
 from modelwright.study.objective import reference_of
 from modelwright.study.proposing import Proposer
-from modelwright.study.results import TrialResult, to_dataframe
+from modelwright.study.results import TrialResult, to_dataframe, why_no_best
 from modelwright.study.spaces import SpaceVersions
 from modelwright.study.trial import RunningTrial
 from modelwright.study.view import LedgerView
@@ -91,6 +99,10 @@ class Study(StudyFiles):
     user_attrs : mapping, optional
         JSON values to keep with the study.
 
+    outcome_constraints : sequence of str, optional
+        What trials have to measure to count as best, such as ``["latency <= 20"]``: an objective's value, a
+        metric of `Result`, or a user attribute of the trial. A trial that does not say it fails.
+
     Raises
     ------
     StudyExistsError
@@ -130,6 +142,7 @@ class Study(StudyFiles):
         description: str = "",
         dataset_id: int | None = None,
         search: SearchSettings | None = None,
+        outcome_constraints: Sequence[str | OutcomeConstraint] | str | None = None,
     ) -> None:
         space = Space() if space is None else space
         if not isinstance(space, Space):
@@ -152,6 +165,7 @@ class Study(StudyFiles):
             description=description,
             dataset_id=dataset_id,
             search=search or SearchSettings(),
+            outcome_constraints=constraints_of(outcome_constraints),
         )
         check_parts(spec)
         opened = _opened(storage)
@@ -169,6 +183,7 @@ class Study(StudyFiles):
                 "seed": seed is not None,
                 "deterministic": deterministic is not None,
                 "reproducible": reproducible is not None,
+                "outcome_constraints": outcome_constraints is not None,
             }
             from modelwright.study.sameness import check_same
 
@@ -463,12 +478,13 @@ class Study(StudyFiles):
 
     @property
     def best_trial(self) -> TrialResult:
-        """The complete trial with the best value.
+        """The complete trial with the best value, of those that meet the outcome constraints.
 
         Raises
         ------
         StudyStateError
-            No trial is complete, or there are several objectives (see `best_trials`).
+            No trial is complete, none meets the constraints, or there are several objectives (see
+            `best_trials`).
         """
         if len(self.objectives) > 1:
             raise StudyStateError(
@@ -477,17 +493,20 @@ class Study(StudyFiles):
         self._view.refresh()
         best = self._view.best
         if best is None:
-            raise StudyStateError(f"no trial of {self.name!r} is complete yet.")
+            raise StudyStateError(why_no_best(self.name, self.spec, self._view.trials.values()))
         return self.result(best)
 
     @property
     def best_trials(self) -> list[TrialResult]:
-        """The complete trials that no other beats in every objective, by number."""
+        """The complete trials that no other beats in every objective, by number.
+
+        Those that break an outcome constraint are left out.
+        """
         from modelwright.analysis.best import pareto_trials
 
         self._view.refresh()
-        trials = self._view.trials.in_order()
-        return [self.result(trial) for trial in pareto_trials(trials, self.objectives)]
+        trials, bounds = self._view.trials.in_order(), self.spec.outcome_constraints or ()
+        return [self.result(trial) for trial in pareto_trials(trials, self.objectives, bounds)]
 
     @property
     def best_value(self) -> float:

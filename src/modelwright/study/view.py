@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from modelwright.records import History, Report, Trial, TrialState, TrialTable
+from modelwright.records.outcomes import meets_all
 from modelwright.space import Space
 from modelwright.storage.base import Storage, StudyRecord
 from modelwright.study.spaces import SpaceVersions
@@ -127,7 +128,10 @@ class LedgerView:
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial that is best by the first objective, the first of equals; None without any."""
+        """The complete trial that is best by the first objective, the first of equals; None without any.
+
+        Those that break an outcome constraint do not count.
+        """
         return None if self._best is None else self.trials[self._best[1]]
 
     def reports(self, number: int) -> tuple[Report, ...]:
@@ -169,7 +173,8 @@ class LedgerView:
         return not self.spaces.changed or trial.params is None or self.spaces.fits(trial.params)
 
     def _new_history(self, space: Space) -> History:
-        return History(space, self.record.spec.objectives, self.trials)
+        spec = self.record.spec
+        return History(space, spec.objectives, spec.outcome_constraints, self.trials)
 
     def _count(self, before: TrialState | None, now: TrialState | None) -> None:
         if before is not None:
@@ -178,8 +183,10 @@ class LedgerView:
             self.counts[now] = self.counts.get(now, 0) + 1
 
     def _note_best(self, finished: Iterable[Trial]) -> None:
-        sign = self.record.spec.objectives[0].sign
+        spec = self.record.spec
+        sign, bounds = spec.objectives[0].sign, spec.outcome_constraints or ()
         complete = (t for t in finished if t.state is TrialState.COMPLETE and t.values)
+        complete = (t for t in complete if meets_all(t, spec.objectives, bounds))
         found = [(trial.values[0] * sign, trial.number) for trial in complete]
         if self._best is not None:
             found.append(self._best)

@@ -29,6 +29,7 @@ from modelwright.records import (
 from modelwright.storage.base import Claim, Controls, Finish, NoClaim, Storage, StudyRecord
 from modelwright.study import Study
 from modelwright.study.enqueued import give_number_back
+from modelwright.study.outcomes import measured
 from modelwright.study.values import last_values, read_values
 
 __all__ = ["AskedTrial", "NoTrial", "RemoteStudy", "Told"]
@@ -218,7 +219,7 @@ class RemoteStudy(Study):
             values = last_values(reports, self.objectives)
         since_us = trial.started_us or now_us()
         duration_s = max(0.0, (now_us() - since_us) / 1e6) if told.duration_s is None else told.duration_s
-        return Outcome(
+        outcome = Outcome(
             state,
             values,
             failure,
@@ -228,6 +229,7 @@ class RemoteStudy(Study):
             duration_s,
             cost=told.cost,
         )
+        return measured(outcome, self.spec)
 
     def reported(self, number: int, fence: int, reports: Sequence[Report]) -> bool:
         """Write intermediate values; False if the trial has passed to another worker."""

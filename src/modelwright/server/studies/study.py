@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from modelwright.errors import StudyNotFoundError
-from modelwright.records import Budget, Component, Objective
+from modelwright.records import Budget, Component, Objective, OutcomeConstraint
 from modelwright.server.bounds import check_lease, check_limit
 from modelwright.server.studies.actions import MOST_ON_PAGE, Action, Asked
 from modelwright.server.studies.desk import Desk, check_parts
@@ -44,6 +44,7 @@ class NewStudy:
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = _UNLIMITED
     if_exists: Literal["fail", "load"] = "fail"
+    outcome_constraints: Sequence[OutcomeConstraint] | None = None
 
     def __post_init__(self) -> None:
         check_lease(self.lease_s)
@@ -127,6 +128,7 @@ def create(desk: Desk, asked: Asked) -> Any:
         priority=new.priority,
         description=new.description,
         objective=new.objective or None,
+        outcome_constraints=new.outcome_constraints,
         user_attrs=new.user_attrs,
         load_if_exists=new.if_exists == "load" or bool(asked.key),
     )

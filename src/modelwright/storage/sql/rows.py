@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from modelwright.errors import InputError
-from modelwright.records import Component, Objective, SearchSettings, StudySpec
+from modelwright.records import Component, Objective, OutcomeConstraint, SearchSettings, StudySpec
 from modelwright.space import Space
 from modelwright.storage.base import Dataset, EnsembleRecord, Event, Partition, WorkerInfo
 from modelwright.storage.plain import clean_text, plain
@@ -37,7 +37,7 @@ def spec_to_row(spec: StudySpec) -> dict[str, Any]:
     search = spec.search
     return {
         "name": spec.name,
-        "objectives": encode([[item.name, item.direction] for item in spec.objectives]),
+        "objectives": _objectives_text(spec),
         "optimizer": _component_text(spec.optimizer),
         "scheduler": None if spec.scheduler is None else _component_text(spec.scheduler),
         "seed": spec.seed,
@@ -61,6 +61,12 @@ def spec_to_row(spec: StudySpec) -> dict[str, Any]:
     }
 
 
+def _objectives_text(spec: StudySpec) -> str:
+    """Return objectives as pairs, and after them outcome constraints as triples."""
+    bounds = [[item.metric, item.relation, float(item.bound)] for item in spec.outcome_constraints or ()]
+    return encode([*([item.name, item.direction] for item in spec.objectives), *bounds])
+
+
 def _component_text(component: Component) -> str:
     return encode([component.name, plain(component.options, f"the options of {component.name!r}")])
 
@@ -76,7 +82,11 @@ def spec_from_row(row: Row[Any], space: str) -> StudySpec:
     return StudySpec(
         name=row.name,
         space=Space.from_json(decode(space)),
-        objectives=tuple(Objective(name, direction) for name, direction in decode(row.objectives)),
+        objectives=tuple(Objective(*item) for item in decode(row.objectives) if len(item) == 2),
+        outcome_constraints=tuple(
+            OutcomeConstraint(*item) for item in decode(row.objectives) if len(item) != 2
+        )
+        or None,
         optimizer=Component(*decode(row.optimizer)),
         scheduler=None if row.scheduler is None else Component(*decode(row.scheduler)),
         seed=row.seed,
