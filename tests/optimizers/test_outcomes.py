@@ -98,7 +98,7 @@ def test_violations_of_a_history() -> None:
 def test_gradients_agree_with_finite_differences() -> None:
     rng = np.random.default_rng(0)
     Z, groups, theta = rng.random((12, 2)), np.arange(2), np.log([0.4, 0.6, 1.0, 1e-3])
-    failures = Feasibility(GaussianProcess(Z, np.sign(Z[:, 0] - 0.4), groups, theta))
+    failures = Feasibility([GaussianProcess(Z, np.sign(Z[:, 0] - 0.4), groups, theta)])
     violations = np.stack([Z[:, 0] - 0.5, 3 - 5 * Z[:, 1]], axis=1)
     every = AllOf([failures, *Outcomes(groups, 2).feasibility(Z, violations, rng.random((1, 2)))])
     for z in rng.random((4, 2)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Auto:
     ) -> None:
         self._space, self._objectives = space, tuple(objectives)
         self._deterministic, self._seed = deterministic, seed
-        self._options = {"default_first": default_first}
+        self._options: dict[str, Any] = {"default_first": default_first}
         self._features = len(Features(space).groups)
         self._evidence = Evidence()
         self._made: dict[str, Optimizer] = {}

@@ -86,7 +86,7 @@ class Outcomes:
             known = np.isfinite(violation)
             if known.any():
                 process = surrogate.process(Z[known], -_scaled(violation[known]))
-                found.append(Feasibility(process.believing(running), _MEASURED_NOISE))
+                found.append(Feasibility([process.believing(running)], _MEASURED_NOISE))
         return found
 
 
