@@ -49,12 +49,12 @@ def reason(history: History, number: int, objectives: tuple[Objective, ...] = ON
         (FACTS, {"gp"}),
         (replace(FACTS, finished=0, running=0), {"gp"}),
         (replace(FACTS, parameters=0), {"random"}),
-        (replace(FACTS, finished=5_000), {"tpe", "cmaes"}),
-        (replace(FACTS, features=500, finished=100), {"tpe", "cmaes"}),
+        (replace(FACTS, finished=5_000), {"gp", "tpe", "cmaes"}),
+        (replace(FACTS, features=500, finished=200), {"tpe", "cmaes"}),
         (replace(FACTS, objectives=6), {"nsga2", "tpe"}),
         (replace(FACTS, objectives=6, constrained=True), {"tpe"}),
-        (replace(FACTS, finished=5_000, constrained=True), {"tpe"}),
-        (replace(FACTS, objectives=2, finished=5_000), {"nsga2", "tpe"}),
+        (replace(FACTS, features=500, finished=200, constrained=True), {"tpe"}),
+        (replace(FACTS, objectives=2, finished=5_000), {"gp", "nsga2", "tpe"}),
         (replace(FACTS, finished=2, running=60), {"quasirandom"}),
         (replace(FACTS, finished=80, stale=40), {"gp", "tpe", "forest"}),
     ],
@@ -66,7 +66,7 @@ def test_what_is_picked(facts: Facts, names: set[str]) -> None:
 def test_the_reason_tells_which_and_why() -> None:
     assert reason(history_of(0), 0) == "gp (few trials): the space's default first"
     assert reason(history_of(12), 12).startswith("gp (few trials): ")
-    assert reason(history_of(800), 800).startswith("tpe (800 trials of 5 features): ")
+    assert reason(history_of(800), 801).startswith("tpe (800 trials of 5 features): ")
 
 
 def test_what_no_longer_gets_further_is_helped_by_others() -> None:

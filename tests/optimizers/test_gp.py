@@ -36,17 +36,25 @@ class TestGP(OptimizerContract):
 
 
 @pytest.mark.slow
-class TestGPByEvidence(OptimizerContract):
+class OfOneObjective(OptimizerContract):
+    """The contract of gp with options that are for one objective."""
+
+    def test_several_objectives_are_taken_or_refused(self) -> None:
+        with pytest.raises(AbilityError, match="one objective only"):
+            self.build(PLANE, (Objective("a"), Objective("b")))
+
+
+class TestGPByEvidence(OfOneObjective):
     component = Component("gp", {"n_startup": 3, "transform": "auto", "acquisition": "mixture"})
 
 
 @pytest.mark.slow
-class TestGPDrawn(OptimizerContract):
+class TestGPDrawn(OfOneObjective):
     component = Component("gp", {"n_startup": 3, "hyperparameters": "mcmc", "warping": True})
 
 
 @pytest.mark.slow
-class TestGCP(OptimizerContract):
+class TestGCP(OfOneObjective):
     component = Component("gcp", {"n_startup": 3, "acquisition": "ei"})
 
 
@@ -189,7 +197,8 @@ def test_each_option_finds_a_good_value_and_survives_a_rebuild(options: dict[str
         ({"acquisition": "pi"}, "log_ei, ei, ucb, mixture as gp's acquisition, got 'pi'"),
         ({"hyperparameters": 8}, "point, mcmc as gp's hyperparameters, got 8"),
         ({"beta": -1.0}, "expected beta >= 0"),
-        ({"n_startup": -1}, "n_startup >= 0"),
+        ({"n_startup": -1}, "n_startup of gp to be at least 0"),
+        ({"most_rows": 1}, "most_rows of gp to be at least 2"),
     ],
 )
 def test_unknown_options_are_refused(options: dict[str, Any], message: str) -> None:

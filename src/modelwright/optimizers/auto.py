@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright._base.options import accepted_options
 from modelwright.optimizers.base import Abilities, Optimizer
-from modelwright.optimizers.choosing import Choice, Facts, choose
+from modelwright.optimizers.choosing import MODELLED, Choice, Facts, choose
 from modelwright.optimizers.evidence import Evidence
 from modelwright.optimizers.features import Features
 from modelwright.records import Exhausted, History, Objective, Proposal, Ticket, Wait
@@ -67,7 +67,7 @@ class Auto:
     ) -> None:
         self._space, self._objectives = space, tuple(objectives)
         self._deterministic, self._seed = deterministic, seed
-        self._options: dict[str, Any] = {"default_first": default_first}
+        self._options: dict[str, Any] = {"default_first": default_first, "most_rows": MODELLED}
         self._features = len(Features(space).groups)
         self._evidence = Evidence()
         self._made: dict[str, Optimizer] = {}

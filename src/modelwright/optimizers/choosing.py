@@ -12,8 +12,10 @@ from dataclasses import dataclass
 __all__ = ["Choice", "Facts", "choose"]
 
 _MOST_OBJECTIVES = 4  # by hypervolume; with more, almost every trial is on the front
-_MOST_WORK = 2.5e6  # rows^2 x features of a Gaussian process: about 0.1 s for an ask
+MODELLED = 300  # rows of a Gaussian process: to find its hyperparameters takes about 0.2 s then
+_MOST_WORK = 2e6  # rows^2 x features of it
 _MOST_CROWDED = 3  # running trials for each that has ended
+_USE_OUTCOMES = ("gp", "tpe")  # of outcome constraints
 _STALE = 30  # trials without an improvement, or more where the history is long
 _STALE_SHARE = 0.3
 
@@ -63,7 +65,7 @@ def choose(facts: Facts) -> Choice:
     --------
     >>> choose(Facts(1, False, 5, 5, finished=20, running=1, stale=0, number=21))
     Choice(name='gp', why='few trials')
-    >>> choose(Facts(1, False, 5, 5, finished=5000, running=1, stale=0, number=5002)).name
+    >>> choose(Facts(1, False, 500, 500, finished=200, running=1, stale=0, number=202)).name
     'tpe'
     """
     if not facts.parameters:
@@ -73,19 +75,20 @@ def choose(facts: Facts) -> Choice:
     if facts.objectives > _MOST_OBJECTIVES:
         return _alternate(facts, ("nsga2", "tpe"), f"{facts.objectives} objectives")
     rows = facts.finished + facts.running
-    if rows * rows * facts.features * facts.objectives > _MOST_WORK:
-        many = f"{rows} trials of {facts.features} features"
-        if facts.objectives > 1:
-            return _alternate(facts, ("nsga2", "tpe"), many)
-        return _alternate(facts, ("tpe", "cmaes"), many)
+    many = f"{rows} trials of {facts.features} features"
+    others = ("tpe", "cmaes") if facts.objectives == 1 else ("tpe", "nsga2")
+    if min(rows, MODELLED) ** 2 * facts.features * facts.objectives > _MOST_WORK:
+        return _alternate(facts, others, many)
+    if rows > MODELLED:
+        return _alternate(facts, ("gp", others[0], "gp", others[1]), many)
     if facts.stale >= max(_STALE, _STALE_SHARE * facts.finished) and facts.number % 4 == 3:
-        others = ("tpe", "forest") if facts.objectives == 1 else ("nsga2", "tpe")
-        return _alternate(facts, others, f"{facts.stale} trials brought little", 4)
+        helpers = ("tpe", "forest" if facts.objectives == 1 else "nsga2")
+        return _alternate(facts, helpers, f"{facts.stale} trials brought little", 4)
     return Choice("gp", "few trials")
 
 
 def _alternate(facts: Facts, names: tuple[str, ...], why: str, each: int = 1) -> Choice:
     """Return one of several by the trial's number: no single one is best everywhere."""
     if facts.constrained:
-        names = ("tpe",)  # which knows of outcome constraints
+        names = tuple(name for name in names if name in _USE_OUTCOMES)
     return Choice(names[facts.number // each % len(names)], why)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.errors import AbilityError, InputError
+from modelwright.errors import AbilityError
 from modelwright.numerics.threads import one_thread
 from modelwright.optimizers.acquisitions import Aim
 from modelwright.optimizers.base import Abilities
@@ -26,6 +26,7 @@ from modelwright.optimizers.features import Features
 from modelwright.optimizers.fronts import Fronts
 from modelwright.optimizers.novelty import Novelty
 from modelwright.optimizers.outcomes import AllOf, Outcomes, is_met
+from modelwright.optimizers.refusing import need_at_least
 from modelwright.optimizers.searching import Acquisition, Search, config_at
 from modelwright.optimizers.starting import Starting
 from modelwright.optimizers.surrogate import Modelling, Surrogate
@@ -88,6 +89,9 @@ class GP:
         ``"point"`` for those at their posterior's mode, ``"mcmc"`` for an average over draws from it.
     warping : bool, default=False
         Bend the range of each number so that losses vary about evenly over it.
+    most_rows : int, default=500
+        Of a model. Where there are more trials half of the rows are the best and half the newest: the cost of
+        a proposal grows with their third power.
 
     Raises
     ------
@@ -134,8 +138,11 @@ class GP:
         beta: float | None = None,
         hyperparameters: str = "point",
         warping: bool = False,
+        most_rows: int = 500,
     ) -> None:
-        _check(objectives, n_startup, acquisition, hyperparameters)
+        _check(objectives, acquisition, hyperparameters)
+        need_at_least("gp", "n_startup", n_startup, 0)
+        need_at_least("gp", "most_rows", most_rows, 2)
         self._space = space
         self._aim = Aim(acquisition, beta)
         self._deterministic = deterministic
@@ -148,7 +155,7 @@ class GP:
         self._beliefs = Beliefs(space)
         warped = self._features.numeric if warping else self._features.numeric[:0]
         transform = self._default_transform if transform is None else transform
-        how = Modelling(transform, hyperparameters, warped, seed)
+        how = Modelling(transform, hyperparameters, warped, seed, most_rows=most_rows)
         self._single = len(objectives) == 1
         self._values = Surrogate(self._features.groups, len(space), how)
         self._fronts = Fronts(self._features.groups, len(space), len(objectives), how)
@@ -245,10 +252,8 @@ class GP:
         return not self._deterministic or self._novelty.is_new(config_at(self._space, row))
 
 
-def _check(objectives: Sequence[Objective], n_startup: int, acquisition: str, hyperparameters: str) -> None:
-    """Refuse options that make no sense, or none with several objectives."""
-    if n_startup < 0:
-        raise InputError(f"expected n_startup >= 0 for gp, got {n_startup!r}.")
+def _check(objectives: Sequence[Objective], acquisition: str, hyperparameters: str) -> None:
+    """Refuse options that are for one objective where there are several."""
     if len(objectives) > 1 and (acquisition != "log_ei" or hyperparameters == "mcmc"):
         raise AbilityError(
             "gp takes an acquisition and hyperparameters='mcmc' with one objective only, got "

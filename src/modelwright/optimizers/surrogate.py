@@ -19,8 +19,8 @@ __all__ = ["Modelling", "Surrogate"]
 Floats = NDArray[np.float64]
 Columns = NDArray[np.intp]
 
-_MOST_ROWS = 500  # of the model; with more, half of them the best and half the newest
-_MOST_ROWS_DRAWN = 200  # likewise, where hyperparameters are drawn: each draw takes many likelihoods
+_MOST_ROWS = 500
+_MOST_ROWS_DRAWN = 200  # where hyperparameters are drawn: each draw takes many likelihoods
 _FIRST_ANCHOR = 5
 _ITERATIONS, _MORE_ITERATIONS = 25, 50
 _FITS_PER_DOUBLING = 50
@@ -49,6 +49,8 @@ class Modelling:
         Of the draws.
     draws : int
         How many.
+    most_rows : int
+        Of a model; with more, half of them the best and half the newest.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Modelling:
     warped: Columns = field(default_factory=_no_columns)
     seed: int = 0
     draws: int = 8
+    most_rows: int = _MOST_ROWS
 
     def __post_init__(self) -> None:
         for option, known in (("transform", ("auto", *TRANSFORMS)), ("hyperparameters", ("point", "mcmc"))):
@@ -108,13 +111,17 @@ class Surrogate:
         name = self._transform(Z, losses)
         thetas = self._thetas(Z, losses, name) if self._how.drawn else [self._mode(Z, losses, name)]
         y = TRANSFORMS[name](losses).y
-        kept = _kept(losses, _MOST_ROWS_DRAWN if self._how.drawn else _MOST_ROWS)
+        kept = _kept(losses, self._most_rows)
         return [self._process(Z[kept], y[kept], theta) for theta in thetas], y
+
+    @property
+    def _most_rows(self) -> int:
+        return min(self._how.most_rows, _MOST_ROWS_DRAWN) if self._how.drawn else self._how.most_rows
 
     def process(self, Z: Floats, labels: Floats) -> GaussianProcess:
         """Return the process of labels as they are."""
         self._forget_another_history(Z, labels)
-        kept = _kept(labels, _MOST_ROWS)
+        kept = _kept(labels, self._how.most_rows)
         return self._process(Z[kept], labels[kept], self._mode(Z, labels, "winsor"))
 
     def _process(self, Z: Floats, y: Floats, theta: Floats) -> GaussianProcess:
@@ -144,7 +151,7 @@ class Surrogate:
         n = _fitted(len(values))
         if n not in self._drawn:
             priors, start = self._priors_at(n), self._mode(Z, values, name)
-            kept = _kept(values[:n], _MOST_ROWS_DRAWN)
+            kept = _kept(values[:n], self._most_rows)
             X, y = Z[kept], TRANSFORMS[name](values[:n]).y[kept]
             points = hamiltonian_draws(
                 lambda theta: log_posterior(theta, X, y, self._groups, priors, self._how.warped),
@@ -170,7 +177,7 @@ class Surrogate:
     ) -> Floats:
         """Return what is found for the first `n` observations, from `start` or the prior's mode."""
         if (name, n) not in self._found:
-            kept = _kept(values[:n], _MOST_ROWS)
+            kept = _kept(values[:n], self._how.most_rows)
             y = TRANSFORMS[name](values[:n]).y[kept]
             priors = self._priors_at(n)
             start = priors.mean if start is None else start
