@@ -20,7 +20,7 @@ Command = Callable[..., Done]
 def ledger(tmp_path: Path) -> Path:
     """A study of 15 trials in ``modelwright.db``, the first of them enqueued."""
     path = tmp_path / "modelwright.db"
-    study = Study(Space(x=Float(0, 1), n=Int(1, 9)), storage=path, name="s", seed=1)
+    study = Study(Space(x=Float(0, 1), n=Int(1, 9)), storage=path, name="s", seed=1, optimizer="tpe")
     study.enqueue({"x": 0.5, "n": 3})
     study.run(lambda trial: float(trial.params["x"]), trials=15, executor="inline")
     study.close()

@@ -238,7 +238,7 @@ class OfOneObjective:
 
 def test_an_optimizer_for_one_objective_names_another() -> None:
     optimizer = f"{__file__}:OfOneObjective"
-    with pytest.raises(AbilityError, match=r"works on one objective, and the study has 2\..*'tpe'"):
+    with pytest.raises(AbilityError, match=r"works on one objective, and the study has 2\..*'auto'"):
         run(bowl, 1, optimizer, directions=["minimize", "minimize"])
 
 

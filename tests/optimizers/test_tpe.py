@@ -206,7 +206,7 @@ def test_long_histories_are_thinned_out() -> None:
     rng = np.random.default_rng(0)
     history = filled([complete(k, {"x": x}, abs(x - 0.3)) for k, x in enumerate(rng.random(3000).tolist())])
     optimizer = make_optimizer("tpe", LINE, ONE)
-    good, bad = optimizer._estimators(history, [])
+    good, bad = optimizer._estimators(history, [], None)
     assert (good._mu.shape[1], bad._mu.shape[1]) == (26, 501)
 
 

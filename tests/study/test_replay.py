@@ -181,7 +181,7 @@ def test_parameters_that_an_objective_asks_for() -> None:
 
 def test_who_was_refused_and_drew_again() -> None:
     """A small space without a promise to differ: two trials come to the same configuration all the time."""
-    study = Study(Space(k=Categorical(*"abcdef")), seed=1)
+    study = Study(Space(k=Categorical(*"abcdef")), seed=1, optimizer="tpe")
     study.run(lambda trial: float(ord(trial.params["k"])), trials=60, parallel=4, executor="thread")
     found = proven(study, 60)
     assert max(item.provenance.turn for item in found.proposals) >= 6

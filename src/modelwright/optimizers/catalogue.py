@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from modelwright._base.options import accepted_options, check_options
 from modelwright._base.registry import Registry
 from modelwright.errors import AbilityError
-from modelwright.optimizers.base import Optimizer
+from modelwright.optimizers.base import Abilities, Optimizer
 from modelwright.records import Component, Objective, OutcomeConstraint
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ OPTIMIZERS = Registry(
     },
     "modelwright.optimizers",
 )
+
+
+def _ignores_outcomes(abilities: Abilities) -> bool:
+    return abilities.learns and not abilities.outcome_constraints
 
 
 def make_optimizer(
@@ -99,8 +103,7 @@ def make_optimizer(
         given.setdefault("seed", seed)
     given["deterministic"] = deterministic
     optimizer = cast(Optimizer, factory(space, tuple(objectives), **given))
-    can = optimizer.abilities
-    if outcome_constraints and can.learns and not can.outcome_constraints:
+    if outcome_constraints and _ignores_outcomes(optimizer.abilities):
         raise AbilityError(
             f"the optimizer {component.name!r} does not know of outcome constraints.",
             hint="Take 'gp' or 'tpe', which do.",

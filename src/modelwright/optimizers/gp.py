@@ -249,7 +249,9 @@ class GP:
         return [Feasibility(processes)] if processes else []
 
     def _may_propose(self, row: Floats) -> bool:
-        return not self._deterministic or self._novelty.is_new(config_at(self._space, row))
+        # Where there always is another one close by, even a noisy objective is told apart by it as well.
+        may_repeat = not self._deterministic and self._space.size is not None
+        return may_repeat or self._novelty.is_new(config_at(self._space, row))
 
 
 def _check(objectives: Sequence[Objective], acquisition: str, hyperparameters: str) -> None:
