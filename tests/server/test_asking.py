@@ -213,9 +213,8 @@ def test_many_ask_at_once(address: tuple[str, int], token: str, ledger: MemorySt
         return json.loads(body)
 
     first = HTTPConnection(*address)
-    post(
-        first, "", {"name": "study", "space": SPACE, "seed": 1, "optimizer": "tpe", "budget": {"trials": 40}}
-    )
+    form = {"name": "study", "space": SPACE, "seed": 1, "budget": {"trials": 40}}
+    post(first, "", form | {"optimizer": {"name": "tpe"}})
     first.close()
     failed: list[BaseException] = []
 
