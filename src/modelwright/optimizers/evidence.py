@@ -140,11 +140,6 @@ class Evidence:
         """Rows that failed, ascending."""
         return np.array(self._known.failed if self._known else [], dtype=np.intp)
 
-    @property
-    def taught(self) -> NDArray[np.intp]:
-        """All of these rows, ascending, shape (t,)."""
-        return np.sort(np.concatenate([self.valued, self.failed]))
-
     def suffices(self, wanted: int) -> bool:
         """Whether there is enough for a model: so many trials that say something, one of them a value."""
         return len(self.valued) + len(self.failed) >= wanted and len(self.valued) > 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -170,10 +171,7 @@ class GP:
     def ask(self, history: History, tickets: Sequence[Ticket]) -> list[Proposal] | Wait | Exhausted:
         """Return one proposal per ticket."""
         self._evidence.read(history)
-
-        def draw(ticket: Ticket, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-            return self._draw(history, ticket, batch)
-
+        draw = partial(self._draw, history)
         with one_thread():
             return self._novelty.fill(history, tickets, draw, unique=self._deterministic)
 
